@@ -1,0 +1,43 @@
+/** A listener list with types: small enough to use everywhere, and it never lets one listener's failure stop the next. */
+export class Emitter<Events extends object> {
+  readonly #listeners = new Map<keyof Events, Set<(event: never) => void>>();
+  readonly #onListenerError: (thrown: unknown) => void;
+
+  /** `onListenerError` is told what a listener threw; by default it is rethrown outside the current call. */
+  constructor(onListenerError: (thrown: unknown) => void = rethrowLater) {
+    this.#onListenerError = onListenerError;
+  }
+
+  /** Calls `listener` for each `type` event. Returns the function that removes it. */
+  on<K extends keyof Events>(type: K, listener: (event: Events[K]) => void): () => void {
+    let set = this.#listeners.get(type);
+    if (!set) {
+      set = new Set();
+      this.#listeners.set(type, set);
+    }
+    set.add(listener);
+    return () => {
+      set.delete(listener);
+    };
+  }
+
+  emit<K extends keyof Events>(type: K, event: Events[K]): void {
+    const set = this.#listeners.get(type);
+    if (!set) return;
+    for (const listener of [...set]) {
+      try {
+        (listener as (event: Events[K]) => void)(event);
+      } catch (thrown) {
+        this.#onListenerError(thrown);
+      }
+    }
+  }
+
+  clear(): void {
+    this.#listeners.clear();
+  }
+}
+
+function rethrowLater(thrown: unknown): void {
+  void Promise.reject(thrown);
+}

@@ -1,0 +1,129 @@
+/**
+ * The worker protocol: everything that crosses between the page and the worker, in one file.
+ *
+ * Calls go through Comlink; events come over one MessagePort so that they keep their order and cost one message each. Media bytes cross as transferred
+ * ArrayBuffers, never as copies. Everything else is plain data.
+ */
+import type { ErrorData } from "../errors.ts";
+import type { SourceScore, SourceState } from "../merge/types.ts";
+import type { StoreEstimate } from "../replay/types.ts";
+import type { TrustState } from "../trust/types.ts";
+
+/** A peer as the app names it. */
+export interface PeerOptions {
+  /** https:// (or moqt://) address of the WebTransport endpoint. */
+  readonly url: string;
+  /** SHA-256 digests of the certificates to accept, for development; raw bytes or lower-case hex. */
+  readonly certificateHashes?: readonly (Uint8Array | string)[];
+}
+
+/** What the worker needs to know to play; validated on the page before it is sent. */
+export interface OpenOptions {
+  /** The broadcast's namespace, field by field. */
+  readonly broadcast: readonly string[];
+  readonly objects: readonly PeerOptions[];
+  readonly manifests: readonly PeerOptions[];
+  /** Raw Ed25519 public keys (32 bytes each). */
+  readonly roots: readonly Uint8Array[];
+  readonly requireManifest: boolean;
+  /** Distance to the live edge to aim for. */
+  readonly targetLatencyMs: number;
+  /** Where a rewound viewer takes up again after a reload. */
+  readonly resume: "live" | "position";
+  readonly replay: { readonly enabled: boolean; readonly maxAgeMs: number; readonly maxBytes: number | undefined };
+  /** Draft versions to offer, best first. */
+  readonly versions: readonly string[];
+}
+
+/**
+ * What a viewer would call what is happening.
+ * connecting: nothing verified yet, peers being reached. waiting: connected, no manifest yet. live / rewound: playing at the edge / behind it by choice.
+ * stale: the signer went silent, nothing new is accepted. offline: no peer can be reached, stored media plays. blocked: everything offered is refused as junk.
+ * failed: cannot go on, `error` says why. ended: the broadcast ended. closed: destroyed.
+ */
+export type PlayerState = "connecting" | "waiting" | "live" | "rewound" | "stale" | "offline" | "blocked" | "failed" | "ended" | "closed";
+
+export interface TrackDescription {
+  readonly name: string;
+  readonly role: "video" | "audio" | "muxed";
+  readonly codec: string;
+  readonly mimeType: string;
+  readonly width?: number;
+  readonly height?: number;
+  readonly bitrate?: number;
+  readonly lang?: string;
+}
+
+export interface SourceStats {
+  readonly url: string;
+  readonly kind: "objects" | "manifests";
+  readonly state: SourceState;
+  /** Summed over tracks. */
+  readonly score: SourceScore;
+  readonly error?: ErrorData;
+}
+
+/** Media times are ms since the broadcast's epoch; the same for all tracks. */
+export interface TimeRange {
+  readonly startMs: number;
+  readonly endMs: number;
+}
+
+export interface WorkerStats {
+  readonly sources: readonly SourceStats[];
+  readonly trust: TrustState;
+  readonly epochMs: number | undefined;
+  /** End of the last verified part that can be played. */
+  readonly edgeMs: number | undefined;
+  /** By the worker's clock, when the edge last moved (ms since 1970). */
+  readonly edgeAtMs: number | undefined;
+  readonly objects: { readonly delivered: number; readonly duplicate: number; readonly rejected: number; readonly waiting: number; readonly holes: number };
+  readonly bytes: { readonly received: number; readonly delivered: number };
+  readonly stored: readonly TimeRange[];
+  readonly storage: StoreEstimate | undefined;
+  readonly verified: readonly TimeRange[];
+}
+
+/** Everything the worker tells unasked, in order. */
+export type WorkerEvent =
+  | { readonly type: "state"; readonly state: PlayerState; readonly error?: ErrorData }
+  /** The catalog is verified: playback can be attached. */
+  | { readonly type: "ready"; readonly tracks: readonly TrackDescription[]; readonly epochMs: number; readonly startMs: number; readonly live: boolean }
+  | { readonly type: "edge"; readonly edgeMs: number; readonly atMs: number }
+  | { readonly type: "stats"; readonly stats: WorkerStats }
+  | { readonly type: "hole"; readonly track: string; readonly startMs: number; readonly endMs: number; readonly cause: string }
+  | { readonly type: "source"; readonly url: string; readonly kind: "objects" | "manifests"; readonly state: SourceState; readonly reason?: ErrorData }
+  | { readonly type: "rejected"; readonly track: string; readonly url: string; readonly group: string; readonly object: string; readonly reason: string }
+  /** Not fatal, worth telling the app (storage refused, a peer lost). */
+  | { readonly type: "warning"; readonly error: ErrorData };
+
+/** A request for a resource of the generated presentation; `path` is relative, e.g. "main.m3u8", "video/live.m3u8?_HLS_msn=3&_HLS_part=1", "video/12.0.m4s". */
+export interface ResourceRequest {
+  /** Chosen by the page; names the request in `cancel`. */
+  readonly id: number;
+  readonly path: string;
+}
+
+export type ResourceResponse =
+  | { readonly kind: "playlist"; readonly text: string }
+  /** Transferred. */
+  | { readonly kind: "media"; readonly data: ArrayBuffer };
+
+/** What the player reports of itself, a few times a second. */
+export interface PlayheadReport {
+  readonly positionMs: number | undefined;
+  readonly bufferedEndMs: number | undefined;
+  readonly atLiveEdge: boolean;
+  readonly paused: boolean;
+}
+
+/** The worker's side, as Comlink exposes it. Every rejection is a CountersignError (a transfer handler carries the code). */
+export interface WorkerApi {
+  open(options: OpenOptions, events: MessagePort): Promise<void>;
+  /** Held until the resource exists (blocking playlist reload) or cancel(). */
+  resource(request: ResourceRequest): Promise<ResourceResponse>;
+  cancel(id: number): void;
+  playhead(report: PlayheadReport): void;
+  stats(): Promise<WorkerStats>;
+  close(): Promise<void>;
+}

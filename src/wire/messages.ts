@@ -1,0 +1,214 @@
+/**
+ * MOQT control messages as values, independent of any draft's bytes.
+ *
+ * A draft's folder encodes and decodes these; session code sees nothing else. Fields that a draft lacks stay undefined on decode and are
+ * left out on encode where the capability says so (see codec.ts). Section numbers are draft-18's.
+ */
+import type { FullTrackName, Location, Namespace } from "./names.ts";
+import type { VarInt } from "./varint.ts";
+
+/** Raw Key-Value-Pairs in ascending order of type (§1.4.3): even types carry an integer, odd ones bytes. */
+export interface KeyValue {
+  readonly type: VarInt;
+  readonly value: VarInt | Uint8Array;
+}
+
+/** Which objects a subscription wants (§5.1.2). Ends are inclusive groups. */
+export type SubscriptionFilter =
+  | { readonly type: "largest-object" }
+  | { readonly type: "next-group-start" }
+  | { readonly type: "absolute-start"; readonly start: Location }
+  | { readonly type: "absolute-range"; readonly start: Location; readonly endGroup: VarInt };
+
+/** An authorization token as it travels (§10.2.2). */
+export type AuthToken =
+  | { readonly alias: "delete"; readonly tokenAlias: VarInt }
+  | { readonly alias: "register"; readonly tokenAlias: VarInt; readonly tokenType: VarInt; readonly value: Uint8Array }
+  | { readonly alias: "use-alias"; readonly tokenAlias: VarInt }
+  | { readonly alias: "use-value"; readonly tokenType: VarInt; readonly value: Uint8Array };
+
+/** Message parameters (§10.2), by name. Absent means absent on the wire. Times in ms. */
+export interface Parameters {
+  readonly objectDeliveryTimeoutMs?: VarInt;
+  readonly subgroupDeliveryTimeoutMs?: VarInt;
+  readonly authorizationTokens?: readonly AuthToken[];
+  readonly rendezvousTimeoutMs?: VarInt;
+  readonly fillTimeoutMs?: VarInt;
+  readonly expiresMs?: VarInt;
+  readonly largestObject?: Location;
+  /** FORWARD: false is 0. */
+  readonly forward?: boolean;
+  /** 0 (most urgent) to 255. */
+  readonly subscriberPriority?: number;
+  readonly groupOrder?: "ascending" | "descending";
+  readonly filter?: SubscriptionFilter;
+  readonly newGroupRequest?: VarInt;
+  readonly trackNamespacePrefix?: Namespace;
+}
+
+/** SETUP (§10.3). */
+export interface SetupMessage {
+  readonly type: "setup";
+  readonly authority?: string;
+  readonly path?: string;
+  readonly maxAuthTokenCacheSize?: VarInt;
+  readonly authorizationTokens?: readonly AuthToken[];
+  readonly implementation?: string;
+  /** Options we do not know, kept for diagnostics; endpoints ignore them. */
+  readonly unknown?: readonly KeyValue[];
+}
+
+export interface GoawayMessage {
+  readonly type: "goaway";
+  readonly newSessionUri: string;
+  readonly timeoutMs: VarInt;
+  /** Only on the control stream. */
+  readonly requestId?: VarInt;
+}
+
+export interface RequestOkMessage {
+  readonly type: "request-ok";
+  readonly parameters: Parameters;
+  readonly trackProperties: readonly KeyValue[];
+}
+
+export interface Redirect {
+  readonly connectUri: string;
+  readonly namespace: Namespace;
+  readonly name: Uint8Array;
+}
+
+export interface RequestErrorMessage {
+  readonly type: "request-error";
+  readonly errorCode: VarInt;
+  /** As on the wire: 0 do not retry, n retry after n - 1 ms. */
+  readonly retryInterval: VarInt;
+  readonly reason: string;
+  readonly redirect?: Redirect;
+}
+
+export interface SubscribeMessage {
+  readonly type: "subscribe";
+  readonly requestId: VarInt;
+  readonly track: FullTrackName;
+  readonly parameters: Parameters;
+}
+
+export interface SubscribeOkMessage {
+  readonly type: "subscribe-ok";
+  readonly trackAlias: VarInt;
+  readonly parameters: Parameters;
+  readonly trackProperties: readonly KeyValue[];
+}
+
+export interface RequestUpdateMessage {
+  readonly type: "request-update";
+  readonly requestId: VarInt;
+  readonly parameters: Parameters;
+}
+
+export interface PublishMessage {
+  readonly type: "publish";
+  readonly requestId: VarInt;
+  readonly track: FullTrackName;
+  readonly trackAlias: VarInt;
+  readonly parameters: Parameters;
+  readonly trackProperties: readonly KeyValue[];
+}
+
+export interface PublishDoneMessage {
+  readonly type: "publish-done";
+  readonly statusCode: VarInt;
+  readonly streamCount: VarInt;
+  readonly reason: string;
+}
+
+export type FetchRange =
+  | { readonly kind: "standalone"; readonly track: FullTrackName; readonly start: Location; readonly end: Location }
+  | { readonly kind: "relative-joining"; readonly joiningRequestId: VarInt; readonly joiningStart: VarInt }
+  | { readonly kind: "absolute-joining"; readonly joiningRequestId: VarInt; readonly joiningStart: VarInt };
+
+export interface FetchMessage {
+  readonly type: "fetch";
+  readonly requestId: VarInt;
+  /** `end` as on the wire (§10.12.1): the last object plus 1, object 0 for the whole end group. */
+  readonly range: FetchRange;
+  readonly parameters: Parameters;
+}
+
+export interface FetchOkMessage {
+  readonly type: "fetch-ok";
+  readonly endOfTrack: boolean;
+  /** As on the wire: last object plus 1, or object 0 for the whole group. */
+  readonly end: Location;
+  readonly parameters: Parameters;
+  readonly trackProperties: readonly KeyValue[];
+}
+
+export interface TrackStatusMessage {
+  readonly type: "track-status";
+  readonly requestId: VarInt;
+  readonly track: FullTrackName;
+  readonly parameters: Parameters;
+}
+
+export interface PublishNamespaceMessage {
+  readonly type: "publish-namespace";
+  readonly requestId: VarInt;
+  readonly namespace: Namespace;
+  readonly parameters: Parameters;
+}
+
+export interface SubscribeNamespaceMessage {
+  readonly type: "subscribe-namespace";
+  readonly requestId: VarInt;
+  readonly prefix: Namespace;
+  readonly parameters: Parameters;
+}
+
+export interface NamespaceMessage {
+  readonly type: "namespace";
+  readonly suffix: Namespace;
+}
+
+export interface NamespaceDoneMessage {
+  readonly type: "namespace-done";
+  readonly suffix: Namespace;
+}
+
+export interface SubscribeTracksMessage {
+  readonly type: "subscribe-tracks";
+  readonly requestId: VarInt;
+  readonly prefix: Namespace;
+  readonly parameters: Parameters;
+}
+
+export interface PublishBlockedMessage {
+  readonly type: "publish-blocked";
+  readonly suffix: Namespace;
+  readonly name: Uint8Array;
+}
+
+/** The messages that may begin a request stream (§3.3). */
+export type RequestMessage =
+  | SubscribeMessage
+  | PublishMessage
+  | FetchMessage
+  | TrackStatusMessage
+  | PublishNamespaceMessage
+  | SubscribeNamespaceMessage
+  | SubscribeTracksMessage;
+
+export type ControlMessage =
+  | SetupMessage
+  | GoawayMessage
+  | RequestMessage
+  | RequestOkMessage
+  | RequestErrorMessage
+  | SubscribeOkMessage
+  | RequestUpdateMessage
+  | PublishDoneMessage
+  | FetchOkMessage
+  | NamespaceMessage
+  | NamespaceDoneMessage
+  | PublishBlockedMessage;
