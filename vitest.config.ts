@@ -1,4 +1,14 @@
+import { playwright } from "@vitest/browser-playwright";
 import { defineConfig } from "vitest/config";
+import type { BrowserName } from "./scripts/browsers.ts";
+import { findBrowser, launchOptions } from "./scripts/browsers.ts";
+
+/** A browser that is missing fails its project when that runs, with its message, not `--project unit` on such a machine. */
+const instance = (browser: BrowserName) => ({
+  browser,
+  name: `browser-${browser}`,
+  provider: playwright(findBrowser(browser) === undefined ? {} : { launchOptions: launchOptions(browser) }),
+});
 
 export default defineConfig({
   test: {
@@ -9,6 +19,20 @@ export default defineConfig({
           environment: "node",
           include: ["{src,workers,demo,scripts,e2e,bench}/**/*.test.ts"],
           exclude: ["**/*.browser.test.ts", "**/node_modules/**"],
+        },
+      },
+      {
+        // Found while a test runs, a dependency would make Vite reload the page under it.
+        optimizeDeps: { include: ["@noble/hashes/sha2.js", "cborg", "comlink", "hls.js", "idb"] },
+        test: {
+          name: "browser",
+          include: ["{src,workers,demo}/**/*.browser.test.ts"],
+          browser: {
+            enabled: true,
+            headless: true,
+            screenshotFailures: false,
+            instances: [instance("chromium"), instance("firefox")],
+          },
         },
       },
     ],
