@@ -7,13 +7,15 @@
 import type { CountersignError } from "../errors.ts";
 import type { KeyValue, Parameters, Redirect, SubscriptionFilter } from "../wire/messages.ts";
 import type { FullTrackName, Location, Namespace } from "../wire/names.ts";
-import type { FetchGap, MoqObject, ObjectStart } from "../wire/objects.ts";
+import type { FetchGap, MoqObject, ObjectStart, SubgroupHeader } from "../wire/objects.ts";
 import type { VarInt } from "../wire/varint.ts";
 
 /** Receives what a subscription or fetch delivers. All calls are synchronous, in the order of each stream; streams interleave. */
 export interface ObjectSink {
   /** Before an object's payload is read: false skips it (see DataStreamSink.accept). Absent: all are taken. */
   accept?(start: ObjectStart): boolean;
+  /** A subgroup stream of this subscription began; its objects follow. Relays need it to carry the header's flags on. */
+  streamStart?(header: SubgroupHeader): void;
   object(object: MoqObject): void;
   /** A stream of this request ended. `complete`: by FIN; with `endOfGroup` the last object seen is the group's last. Otherwise reset or cut, `error` says how. */
   streamEnd?(end: { readonly group: VarInt; readonly subgroup: VarInt | undefined; readonly complete: boolean; readonly endOfGroup: boolean; readonly error?: CountersignError }): void;
