@@ -1,0 +1,30 @@
+/**
+ * The lies a relay can be made to tell, for the demo's "make it lie" and for the e2e suite's adversaries.
+ *
+ * Nothing of the relay proper knows of them: they wrap what the relay writes to (object-faults.ts) or the session it writes through (byte-faults.ts).
+ */
+
+export const FAULTS = {
+  none: "Serves honestly",
+  alter: "Changes one byte of every media payload",
+  "junk-first": "Sends a junk copy of every object first and the good one a little later",
+  move: "Serves each object under the next object's id",
+  replay: "Serves an old object in place of each new one",
+  foreign: "Serves another broadcast's object of the same track name and place",
+  unsigned: "Adds objects that nobody signed",
+  endless: "Promises an object of a terabyte in every group and never stops sending it",
+  truncate: "Ends every stream cleanly in the middle of an object",
+  reset: "Resets every stream in the middle of an object",
+  withhold: "Accepts subscriptions and sends nothing",
+} as const;
+
+export type FaultName = keyof typeof FAULTS;
+
+export function isFaultName(text: string): text is FaultName {
+  return Object.hasOwn(FAULTS, text);
+}
+
+/** The fault in force; shared by all sessions of one relay so that a switch takes effect at once. */
+export interface FaultSwitch {
+  current: FaultName;
+}

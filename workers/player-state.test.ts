@@ -1,0 +1,68 @@
+import { expect, test } from "vitest";
+import { CountersignError } from "../src/errors.ts";
+import { derivePlayerState, type PlayerFacts } from "./player-state.ts";
+
+const playing: PlayerFacts = {
+  closed: false,
+  fatal: undefined,
+  catalog: true,
+  manifestPeers: { open: 1, connecting: 0, error: undefined },
+  relays: { open: 2, connecting: 0, error: undefined },
+  trust: "verified",
+  delivering: true,
+  stored: true,
+  onlyJunk: false,
+  ended: false,
+  atLiveEdge: true,
+};
+const none = { open: 0, connecting: 0, error: undefined };
+
+function stateOf(change: Partial<PlayerFacts>): string {
+  return derivePlayerState({ ...playing, ...change }).state;
+}
+
+test("playing at the edge is live, behind it by choice is rewound", () => {
+  expect(stateOf({})).toBe("live");
+  expect(stateOf({ atLiveEdge: false })).toBe("rewound");
+});
+
+test("before anything answered it is connecting, not offline", () => {
+  const dialing = { open: 0, connecting: 1, error: undefined };
+  expect(stateOf({ catalog: false, delivering: false, manifestPeers: dialing, relays: dialing })).toBe("connecting");
+});
+
+test("a manifest peer without a catalog yet is waiting, and carries what the peer said", () => {
+  const error = new CountersignError("broadcast-unknown", "nobody knows it");
+  const derived = derivePlayerState({ ...playing, catalog: false, manifestPeers: { open: 1, connecting: 0, error } });
+  expect(derived).toEqual({ state: "waiting", error });
+});
+
+test("with every peer gone, stored media makes it offline", () => {
+  expect(stateOf({ manifestPeers: none, relays: none })).toBe("offline");
+  expect(stateOf({ manifestPeers: none, relays: none, catalog: false, delivering: false })).toBe("offline");
+  expect(stateOf({ manifestPeers: none, relays: none, stored: false, catalog: false, delivering: false })).toBe("connecting");
+});
+
+test("a silent signer is stale even while relays go on sending", () => {
+  const derived = derivePlayerState({ ...playing, trust: "stale", manifestPeers: none });
+  expect(derived.state).toBe("stale");
+  expect(derived.error?.code).toBe("manifest-expired");
+});
+
+test("when every relay lies it is blocked and says so", () => {
+  const derived = derivePlayerState({ ...playing, onlyJunk: true, delivering: false });
+  expect(derived.state).toBe("blocked");
+  expect(derived.error?.code).toBe("all-relays-lie");
+});
+
+test("two signed truths end it, whatever else is well", () => {
+  const derived = derivePlayerState({ ...playing, trust: "equivocation" });
+  expect(derived.state).toBe("failed");
+  expect(derived.error?.code).toBe("manifest-equivocation");
+});
+
+test("a fatal error and destruction come before everything", () => {
+  const fatal = new CountersignError("media-unsupported", "no codec");
+  expect(derivePlayerState({ ...playing, fatal, trust: "stale" })).toEqual({ state: "failed", error: fatal });
+  expect(stateOf({ closed: true, fatal })).toBe("closed");
+});
