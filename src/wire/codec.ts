@@ -5,7 +5,14 @@
  * spoken: it asks for a capability by name.
  */
 import type { ControlMessage, SetupMessage } from "./messages.ts";
-import type { Datagram, DataStreamDecoder, DataStreamSink, FetchGap, MoqObject, SubgroupHeader } from "./objects.ts";
+import type {
+  Datagram,
+  DataStreamDecoder,
+  DataStreamSink,
+  FetchGap,
+  MoqObject,
+  SubgroupHeader,
+} from "./objects.ts";
 import type { VarInt } from "./varint.ts";
 
 export type Version = "moqt-14" | "moqt-15" | "moqt-16" | "moqt-17" | "moqt-18" | "moqt-19";
@@ -62,7 +69,11 @@ export interface MoqtCodec {
   /** Header and object fields for sending; payloads are written after the returned header bytes by the caller, without being copied. */
   encodeSubgroupHeader(header: SubgroupHeader): Uint8Array<ArrayBuffer>;
   /** `previous` is the object id before on the same stream, undefined for the first. */
-  encodeSubgroupObject(object: MoqObject, header: SubgroupHeader, previous: VarInt | undefined): Uint8Array<ArrayBuffer>;
+  encodeSubgroupObject(
+    object: MoqObject,
+    header: SubgroupHeader,
+    previous: VarInt | undefined,
+  ): Uint8Array<ArrayBuffer>;
   encodeFetchHeader(requestId: VarInt): Uint8Array<ArrayBuffer>;
   /** `previous` is the object or gap before on the same fetch stream. */
   encodeFetchObject(object: MoqObject, previous: MoqObject | FetchGap | undefined): Uint8Array<ArrayBuffer>;

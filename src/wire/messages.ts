@@ -23,7 +23,12 @@ export type SubscriptionFilter =
 /** An authorization token as it travels (§10.2.2). */
 export type AuthToken =
   | { readonly alias: "delete"; readonly tokenAlias: VarInt }
-  | { readonly alias: "register"; readonly tokenAlias: VarInt; readonly tokenType: VarInt; readonly value: Uint8Array }
+  | {
+      readonly alias: "register";
+      readonly tokenAlias: VarInt;
+      readonly tokenType: VarInt;
+      readonly value: Uint8Array;
+    }
   | { readonly alias: "use-alias"; readonly tokenAlias: VarInt }
   | { readonly alias: "use-value"; readonly tokenType: VarInt; readonly value: Uint8Array };
 
@@ -124,7 +129,12 @@ export interface PublishDoneMessage {
 }
 
 export type FetchRange =
-  | { readonly kind: "standalone"; readonly track: FullTrackName; readonly start: Location; readonly end: Location }
+  | {
+      readonly kind: "standalone";
+      readonly track: FullTrackName;
+      readonly start: Location;
+      readonly end: Location;
+    }
   | { readonly kind: "relative-joining"; readonly joiningRequestId: VarInt; readonly joiningStart: VarInt }
   | { readonly kind: "absolute-joining"; readonly joiningRequestId: VarInt; readonly joiningStart: VarInt };
 

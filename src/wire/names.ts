@@ -22,8 +22,6 @@ export function compareLocations(a: Location, b: Location): number {
   return a.object < b.object ? -1 : a.object > b.object ? 1 : 0;
 }
 
-
-
 /** A namespace from strings, UTF-8 encoded: `namespaceOf("example.com", "live")`. */
 export function namespaceOf(...fields: string[]): Namespace {
   return fields.map((field) => utf8Encode(field));
@@ -34,7 +32,9 @@ export function trackOf(namespace: Namespace, name: string): FullTrackName {
   return { namespace, name: utf8Encode(name) };
 }
 
-const literal = new Set([..."abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"].map((c) => c.charCodeAt(0)));
+const literal = new Set(
+  [..."abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"].map((c) => c.charCodeAt(0)),
+);
 
 function renderField(bytes: Uint8Array): string {
   let text = "";

@@ -57,15 +57,26 @@ export interface DataStreamSink {
   /** Once, first, when the stream answers a FETCH. */
   fetch(requestId: VarInt): void;
   /**
-   * Before an object's payload. Return false to skip this object: its payload is read past without being kept. Implementations cap memory
-   * here: the decoder itself refuses only payloads above its own limit.
+   * Right after `fetch`: the group order that was asked for. Ids in a fetch are deltas whose sign depends on it, and only the asker knows. Absent:
+   * ascending, which is also the default of FETCH (§10.2.8).
+   */
+  fetchOrder?(requestId: VarInt): "ascending" | "descending";
+  /**
+   * Before the payload of an object whose status is normal (end-of-group and end-of-track are always told). Return false to skip this
+   * object: its payload is read past without being kept. Implementations cap memory here: the decoder itself refuses only payloads
+   * above its own limit.
    */
   accept(start: ObjectStart): boolean;
   object(object: MoqObject): void;
   gap(gap: FetchGap): void;
 }
 
-/** Pushes any chunking of one unidirectional data stream's bytes through to a sink. Errors are CountersignError("protocol-violation" | "limit-exceeded"). */
+/**
+ * Pushes any chunking of one unidirectional data stream's bytes through to a sink.
+ *
+ * Errors are CountersignError. One with a `protocolCode` ends the session with that code. One without ends less: "limit-exceeded" is our
+ * own cap, so only this stream is refused; "malformed-track" condemns the track, so its subscription or fetch is cancelled (§2.4.2).
+ */
 export interface DataStreamDecoder {
   /** Takes the chunk's bytes; views of it are handed to the sink, so the caller must not write to it afterwards. */
   push(chunk: Uint8Array): void;
@@ -75,5 +86,10 @@ export interface DataStreamDecoder {
 
 /** A decoded datagram: an object (§11.3.1) or padding. */
 export type Datagram =
-  | { readonly type: "object"; readonly trackAlias: VarInt; readonly endOfGroup: boolean; readonly object: MoqObject }
+  | {
+      readonly type: "object";
+      readonly trackAlias: VarInt;
+      readonly endOfGroup: boolean;
+      readonly object: MoqObject;
+    }
   | { readonly type: "padding" };
