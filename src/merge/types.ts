@@ -28,7 +28,14 @@ export interface SourceScore {
 }
 
 /** Why an object was not let through. */
-export type RejectReason = "mismatch" | "unsigned" | "too-large" | "pending-overflow" | "pending-expired" | "below-window" | "malformed";
+export type RejectReason =
+  | "mismatch"
+  | "unsigned"
+  | "too-large"
+  | "pending-overflow"
+  | "pending-expired"
+  | "below-window"
+  | "malformed";
 
 export interface Delivery<T> {
   readonly object: T;
@@ -41,6 +48,8 @@ export interface Hole {
   readonly group: VarInt;
   readonly objectStart: VarInt;
   readonly objectEnd: VarInt | undefined;
+  /** Set when whole groups are gone: the hole goes on to the end of this group. */
+  readonly lastGroup?: VarInt;
   readonly cause: "withheld" | "unsigned" | "unavailable" | "rejected" | "start" | "store-error";
   readonly error?: CountersignError;
 }
@@ -48,17 +57,41 @@ export interface Hole {
 export interface MergerEvents<T> {
   /** Each {group, object} at most once, in order of verification, not of ids. */
   delivered: Delivery<T>;
-  rejected: { readonly source: SourceId; readonly group: VarInt; readonly object: VarInt; readonly reason: RejectReason };
+  rejected: {
+    readonly source: SourceId;
+    readonly group: VarInt;
+    readonly object: VarInt;
+    readonly reason: RejectReason;
+  };
   duplicate: { readonly source: SourceId; readonly group: VarInt; readonly object: VarInt };
+  /** Good, but older than the ledger's window and never delivered: for the store, not for the viewer. */
+  repair: Delivery<T>;
+  /** Once per subgroup, when all that its sources say of its end is known. */
+  subgroupEnd: SubgroupEnd;
+}
+
+/** How a subgroup ended once all its sources are counted together: a reset only when every one of them was reset. */
+export interface SubgroupEnd {
+  readonly group: VarInt;
+  readonly subgroup: VarInt | undefined;
+  readonly complete: boolean;
+  readonly endOfGroup: boolean;
+  readonly error?: CountersignError;
 }
 
 /** What the ordered end of the merge hands to playback and store. */
-export interface SequencerEvents {
+export interface SequencerEvents<T extends MoqObject = Verified<MoqObject>> {
   /** In order, no object skipped except where a hole was reported. */
-  object: Delivery<Verified<MoqObject>>;
+  object: Delivery<T>;
   /** The group is whole: every signed object was delivered. */
   groupComplete: { readonly group: VarInt; readonly objectCount: number };
   hole: Hole;
-  /** Signed for, not here after the deadline: somebody should fetch it. */
-  missing: { readonly group: VarInt; readonly objects: readonly VarInt[] };
+  /** Signed for, not here after the deadline: somebody should fetch it. In order of need. */
+  missing: MissingObjects;
+}
+
+export interface MissingObjects {
+  readonly group: VarInt;
+  /** In ascending order. */
+  readonly objects: readonly VarInt[];
 }

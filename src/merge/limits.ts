@@ -1,0 +1,70 @@
+/**
+ * Every cap and deadline of the merge in one place: what it protects, why that number, what happens past it.
+ * All of them are defaults that a test or a composition root may override through options.
+ */
+
+// ---- ledger ----
+
+/**
+ * Groups in which single objects are told apart. With groups of 1 s this is half a minute: no live source that is further behind is of use to
+ * a viewer. Past it a group shrinks to its intervals (see LEDGER_SUMMARY_RUNS); what was not delivered by then is the store's business.
+ */
+export const LEDGER_WINDOW_GROUPS = 32;
+
+/**
+ * Separate stretches of delivered ids kept per group. A signed live group has one or two; only a track with alternating ids needs more. Past it the
+ * lowest stretch is forgotten and ids below it are answered "below-window": never delivered twice, at worst fetched for the store.
+ */
+export const LEDGER_GROUP_INTERVALS = 1024;
+
+/**
+ * Runs of alike groups remembered below the window. Constant group sizes make one run of any length; alternating audio sizes one run per group, so this
+ * is half an hour of the worst case. The oldest run is forgotten first: its objects are then "below-window".
+ */
+export const LEDGER_SUMMARY_RUNS = 2048;
+
+/** Stretches of a single group worth remembering below the window; a group more broken than that is forgotten at once. */
+export const LEDGER_SUMMARY_INTERVALS = 16;
+
+// ---- objects that wait for a judgement, each per source and track ----
+
+/** Bytes waiting for a manifest: 4 s of 8 Mb/s video. Past it that source's oldest waiting object goes. */
+export const PENDING_MAX_BYTES = 4 * 1024 * 1024;
+
+/** Waiting objects, so that empty ones cost something too: 40 s of 40 ms objects. Past it that source's oldest waiting object goes. */
+export const PENDING_MAX_OBJECTS = 1024;
+
+/** A live viewer has no use for an object whose manifest is later than this; it can still be fetched. */
+export const PENDING_MAX_AGE_MS = 15_000;
+
+/** Copies of one location kept from one source: the first, and a second in case the first was junk that somebody injected. */
+export const PENDING_COPIES_PER_SOURCE = 2;
+
+/** Sources per track that the merger keeps books on. The pool names its sources, so only a broken caller gets there; the oldest silent book goes. */
+export const MAX_SOURCES = 256;
+
+/** Subgroups whose end is not settled: 32 groups of 32 layers. Past it the oldest is settled as it stands. */
+export const MAX_OPEN_SUBGROUPS = 1024;
+
+/** After all sources of a subgroup were reset, how long another source may take to carry it on before the reset is passed downstream. */
+export const SUBGROUP_FAILOVER_MS = 2_000;
+
+/** A good copy this much behind the first one counts as late. More than a part, less than a viewer's buffer. */
+export const LATE_AFTER_MS = 250;
+
+// ---- sequencer ----
+
+/** How long an object that must exist may take before somebody fetches it. Above the spread of healthy relays, below what a small buffer bears. */
+export const MISSING_AFTER_MS = 300;
+
+/** How long a repair may take before the viewer goes on without it: two attempts at REPAIR_TIMEOUT_MS, roughly. */
+export const GIVE_UP_AFTER_MS = 1_800;
+
+/** Groups held back while an earlier object is awaited; as many as trust keeps. Past it the earliest gap becomes a hole. */
+export const SEQUENCER_MAX_GROUPS = 64;
+
+/** Bytes held back likewise: 32 s of 8 Mb/s video. */
+export const SEQUENCER_MAX_BYTES = 32 * 1024 * 1024;
+
+/** Ids asked for at once in one group when no manifest says how many there are (a peer may jump ids by 2^60). */
+export const MISSING_MAX_OBJECTS = 256;
