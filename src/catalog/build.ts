@@ -1,0 +1,127 @@
+/** Writing a catalog, for publishers. */
+import { utf8Encode } from "../utf8.ts";
+import {
+  BROADCAST_FIELD,
+  type BroadcastInfo,
+  type JsonObject,
+  type JsonValue,
+  MANIFEST_PACKAGING,
+} from "./types.ts";
+
+/** A media track as a publisher describes it. Units as in {@link CatalogTrack}. */
+export interface MediaTrackDescription {
+  readonly name: string;
+  readonly packaging: "cmaf" | "loc" | "m2ts";
+  readonly role: "video" | "audio";
+  readonly codec: string;
+  readonly mimeType: string;
+  /** The initialization segment; leave out where the packaging has none. */
+  readonly initData?: Uint8Array;
+  readonly timescale: number;
+  readonly bitrate: number;
+  readonly avgBitrate?: number;
+  readonly width?: number;
+  readonly height?: number;
+  readonly framerate?: number;
+  readonly samplerate?: number;
+  readonly channelConfig?: string;
+  readonly lang?: string;
+  readonly label?: string;
+  readonly altGroup?: number;
+  readonly targetLatency?: number;
+  readonly maxGroupDuration?: number;
+  /** `[media ms, step, [group, object], [step, step], clock ms, step]`, see TimelineTemplate. */
+  readonly template?: readonly [
+    number,
+    number,
+    readonly [number, number],
+    readonly [number, number],
+    number,
+    number,
+  ];
+}
+
+export interface CatalogDescription {
+  readonly broadcast: BroadcastInfo;
+  /** Milliseconds since 1970. Give a value that all publishers share, or leave it out: the bytes depend on it. */
+  readonly generatedAt?: number;
+  readonly tracks: readonly MediaTrackDescription[];
+  /** Add a manifest track `<name>.manifest` beside every media track. Default true. */
+  readonly signed?: boolean;
+}
+
+/** The name of the track that carries the manifests of `trackName`; also for the catalog itself, which is signed the same way. */
+export function manifestTrackName(trackName: string): string {
+  return `${trackName}.manifest`;
+}
+
+function base64(bytes: Uint8Array): string {
+  let binary = "";
+  for (const byte of bytes) binary += String.fromCharCode(byte);
+  return btoa(binary);
+}
+
+/** In this order whatever the order of the description's keys, because the bytes are signed. */
+const FIELD_ORDER = [
+  "name",
+  "packaging",
+  "role",
+  "codec",
+  "mimeType",
+  "timescale",
+  "bitrate",
+  "avgBitrate",
+  "width",
+  "height",
+  "framerate",
+  "samplerate",
+  "channelConfig",
+  "lang",
+  "label",
+  "altGroup",
+  "targetLatency",
+  "maxGroupDuration",
+  "template",
+] as const satisfies readonly (keyof MediaTrackDescription)[];
+
+function trackObject(track: MediaTrackDescription): JsonObject {
+  const fields: Record<string, JsonValue> = { isLive: true, renderGroup: 1 };
+  for (const name of FIELD_ORDER) {
+    const value = track[name];
+    if (value !== undefined) fields[name] = value;
+  }
+  // Last, for whoever reads the document with their eyes.
+  if (track.initData !== undefined) fields["initData"] = base64(track.initData);
+  return fields;
+}
+
+function manifestObject(trackName: string): JsonObject {
+  return {
+    name: manifestTrackName(trackName),
+    packaging: MANIFEST_PACKAGING,
+    isLive: true,
+    role: "data",
+    depends: [trackName],
+  };
+}
+
+/**
+ * A whole catalog as the payload of object 0 of a group. A pure function: equal descriptions give equal bytes, so that a
+ * signer and another publisher of the broadcast agree on them. All media tracks are one render group, to be played together.
+ */
+export function buildCatalog(description: CatalogDescription): Uint8Array<ArrayBuffer> {
+  const { broadcast, generatedAt, tracks, signed = true } = description;
+  const document: JsonObject = {
+    version: "draft-01",
+    ...(generatedAt !== undefined && { generatedAt }),
+    tracks: tracks.flatMap((track) => [trackObject(track), ...(signed ? [manifestObject(track.name)] : [])]),
+    [BROADCAST_FIELD]: {
+      v: broadcast.v,
+      epochMs: broadcast.epochMs,
+      groupDurationMs: broadcast.groupDurationMs,
+      regularGroups: broadcast.regularGroups,
+      objectDurationMs: broadcast.objectDurationMs,
+    },
+  };
+  return utf8Encode(JSON.stringify(document));
+}
