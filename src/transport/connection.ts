@@ -21,6 +21,8 @@ export interface ObjectSink {
   streamEnd?(end: { readonly group: VarInt; readonly subgroup: VarInt | undefined; readonly complete: boolean; readonly endOfGroup: boolean; readonly error?: CountersignError }): void;
   /** Fetches only: a stretch that the peer says holds nothing, or that it does not know. */
   gap?(gap: FetchGap): void;
+  /** Back-pressure: asked after each read of a stream; it is not read on before the promise settles. Must not reject. */
+  ready?(): Promise<void> | undefined;
 }
 
 export interface SubscribeOptions {
@@ -114,6 +116,8 @@ export interface PublishedTrack {
   onUpdate: ((parameters: Parameters) => void) | undefined;
   /** Resolves when the peer cancelled or the session ended. */
   readonly cancelled: Promise<void>;
+  /** True when FORWARD is 1 and the filter lets an object of this location pass. Objects outside must not be sent (§5.1.2). */
+  wants(location: Location): boolean;
   openSubgroup(header: OutgoingSubgroup): Promise<SubgroupWriter>;
   sendDatagram(object: MoqObject, endOfGroup: boolean): void;
   /** PUBLISH_DONE and FIN. */
@@ -133,7 +137,13 @@ export interface IncomingSubscribe {
   readonly track: FullTrackName;
   readonly requestId: VarInt;
   readonly parameters: Parameters;
-  accept(answer: { largest?: Location; trackProperties?: readonly KeyValue[]; parameters?: Parameters }): PublishedTrack;
+  /** `largestNow` is asked when the peer resumes or widens the subscription (REQUEST_UPDATE_OK carries it); absent: `largest`, or what was sent since. */
+  accept(answer: {
+    largest?: Location;
+    trackProperties?: readonly KeyValue[];
+    parameters?: Parameters;
+    largestNow?: () => Location | undefined;
+  }): PublishedTrack;
   reject(rejection: Rejection): void;
 }
 
