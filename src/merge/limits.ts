@@ -60,6 +60,15 @@ export const MISSING_AFTER_MS = 300;
 /** How long a repair may take before the viewer goes on without it: two attempts at REPAIR_TIMEOUT_MS, roughly. */
 export const GIVE_UP_AFTER_MS = 1_800;
 
+/**
+ * How long a missing signature may take once the signer is known to be past it. Nobody repairs it from here (the manifest track is read by trust), so
+ * this is only the spread between manifests: a retransmission and a re-read of the manifest track.
+ */
+export const UNSIGNED_AFTER_MS = 1_000;
+
+/** The same for the first group of an asked-for start: its manifests and objects are being fetched from far behind the live edge. */
+export const START_GRACE_MS = 5_000;
+
 /** Groups held back while an earlier object is awaited; as many as trust keeps. Past it the earliest gap becomes a hole. */
 export const SEQUENCER_MAX_GROUPS = 64;
 

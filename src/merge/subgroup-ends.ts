@@ -77,7 +77,10 @@ export class SubgroupEnds {
     if (end.complete) {
       merged.clean = true;
       merged.endOfGroup ||= end.endOfGroup;
-      if (whole) return this.#finish(merged);
+      if (whole) {
+        this.#finish(merged);
+        return;
+      }
     } else {
       merged.error = end.error;
     }
@@ -93,7 +96,10 @@ export class SubgroupEnds {
   #settle(merged: MergedSubgroup): void {
     if (merged.open.size === 0) {
       const othersMayCome = [...this.#sources].some((source) => !merged.finished.has(source));
-      if (merged.clean || !othersMayCome) return this.#finish(merged);
+      if (merged.clean || !othersMayCome) {
+        this.#finish(merged);
+        return;
+      }
     } else if (!merged.clean) {
       return;
     }

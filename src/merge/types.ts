@@ -6,6 +6,7 @@
  */
 import type { CountersignError } from "../errors.ts";
 import type { Verified } from "../trust/types.ts";
+import type { Location } from "../wire/names.ts";
 import type { MoqObject } from "../wire/objects.ts";
 import type { VarInt } from "../wire/varint.ts";
 
@@ -81,6 +82,8 @@ export interface SubgroupEnd {
 
 /** What the ordered end of the merge hands to playback and store. */
 export interface SequencerEvents<T extends MoqObject = Verified<MoqObject>> {
+  /** Once, before the first object: where the track begins for this viewer. */
+  start: Location;
   /** In order, no object skipped except where a hole was reported. */
   object: Delivery<T>;
   /** The group is whole: every signed object was delivered. */
