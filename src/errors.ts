@@ -46,6 +46,7 @@ export type ErrorCode =
   | "manifest-wrong-key"
   | "manifest-wrong-stream"
   | "manifest-rollback"
+  | "manifest-fast-forward"
   | "manifest-broken-chain"
   | "manifest-expired"
   | "manifest-equivocation"

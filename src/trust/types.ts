@@ -88,7 +88,10 @@ export interface TrackTrust {
   /** Largest group any accepted manifest spoke of. */
   readonly latestGroup: VarInt | undefined;
   /** Envelope bytes from a manifest peer, in any order, duplicates welcome. Resolves when judged; never rejects. */
-  offer(source: string, envelope: Uint8Array): Promise<{ readonly accepted: boolean; readonly error?: CountersignError }>;
+  offer(
+    source: string,
+    envelope: Uint8Array,
+  ): Promise<{ readonly accepted: boolean; readonly error?: CountersignError }>;
   /** Checks size and digest against `entry`. One WebCrypto digest of the payload, no copy. */
   verify(object: MoqObject, entry: SignedEntry): Promise<Verified<MoqObject> | undefined>;
   /** Accepted envelopes that together prove `group` (the closing one alone once it came), for the store. */
