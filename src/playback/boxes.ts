@@ -48,7 +48,8 @@ export function boxesIn(view: DataView, start: number, end: number): Box[] {
   const boxes: Box[] = [];
   let at = start;
   while (at < end) {
-    if (boxes.length === MAX_BOXES_PER_LEVEL) throw malformedMedia(`more than ${MAX_BOXES_PER_LEVEL} boxes side by side`);
+    if (boxes.length === MAX_BOXES_PER_LEVEL)
+      throw malformedMedia(`more than ${MAX_BOXES_PER_LEVEL} boxes side by side`);
     if (end - at < BOX_HEADER_BYTES) throw malformedMedia("a box header is cut short");
     const size32 = view.getUint32(at);
     const type = view.getUint32(at + 4);

@@ -63,6 +63,9 @@ export function readInitSegment(bytes: Uint8Array): InitSegmentInfo {
   return {
     timescale,
     sampleEntry: letters(entry.type),
-    defaults: { sampleDurationTicks: sampleDurationTicks === 0 ? undefined : sampleDurationTicks, sampleFlags: trex.u32() },
+    defaults: {
+      sampleDurationTicks: sampleDurationTicks === 0 ? undefined : sampleDurationTicks,
+      sampleFlags: trex.u32(),
+    },
   };
 }

@@ -82,7 +82,10 @@ export class MediaPlaylist {
     if (this.#has(reload)) return Promise.resolve(this.text());
     if (this.#held.size >= MAX_HELD_REQUESTS) {
       return Promise.reject(
-        new CountersignError("limit-exceeded", `More than ${MAX_HELD_REQUESTS} playlist requests are waiting.`),
+        new CountersignError(
+          "limit-exceeded",
+          `More than ${MAX_HELD_REQUESTS} playlist requests are waiting.`,
+        ),
       );
     }
     return new Promise((resolve, reject) => {
@@ -160,7 +163,8 @@ export class MediaPlaylist {
     }
     const leadingGap = live && first !== undefined && first.open;
     lines.push(`#EXT-X-MEDIA-SEQUENCE:${(first?.sequence ?? 0) - (leadingGap ? 1 : 0)}`);
-    if (window.discontinuitiesGone > 0) lines.push(`#EXT-X-DISCONTINUITY-SEQUENCE:${window.discontinuitiesGone}`);
+    if (window.discontinuitiesGone > 0)
+      lines.push(`#EXT-X-DISCONTINUITY-SEQUENCE:${window.discontinuitiesGone}`);
     lines.push("#EXT-X-INDEPENDENT-SEGMENTS", '#EXT-X-MAP:URI="init.mp4"');
 
     if (first) {
@@ -208,7 +212,9 @@ export class MediaPlaylist {
   #dateTag(ticks: number): string {
     const ms = this.#epochMs + (ticks * 1000) / this.#window.track.timescale;
     // Beyond what a Date can say (the year 275760) there is no date to give; timestamps alone still play.
-    return Math.abs(ms) <= 8.64e15 ? `#EXT-X-PROGRAM-DATE-TIME:${new Date(Math.round(ms)).toISOString()}` : "## no date";
+    return Math.abs(ms) <= 8.64e15
+      ? `#EXT-X-PROGRAM-DATE-TIME:${new Date(Math.round(ms)).toISOString()}`
+      : "## no date";
   }
 }
 

@@ -129,7 +129,12 @@ function readMoof(view: DataView, moof: Box, defaults: TrackDefaults): ChunkTimi
     samples += run.samples;
   }
   if (samples > MAX_SAMPLES) throw malformedMedia(`${samples} samples in one fragment`);
-  return { baseDecodeTimeTicks, durationTicks, samples, independent: ((firstFlags ?? NON_SYNC) & NON_SYNC) === 0 };
+  return {
+    baseDecodeTimeTicks,
+    durationTicks,
+    samples,
+    independent: ((firstFlags ?? NON_SYNC) & NON_SYNC) === 0,
+  };
 }
 
 /**

@@ -19,7 +19,9 @@ function quoted(text: string): string {
 }
 
 function bitrateOf(track: PlayableTrack): number {
-  return Math.round(track.bitrate ?? (track.role === "audio" ? ASSUMED_AUDIO_BITRATE : ASSUMED_VIDEO_BITRATE));
+  return Math.round(
+    track.bitrate ?? (track.role === "audio" ? ASSUMED_AUDIO_BITRATE : ASSUMED_VIDEO_BITRATE),
+  );
 }
 
 /**
@@ -45,11 +47,15 @@ export function writeMultivariantPlaylist(tracks: readonly PlayableTrack[]): str
   const audioBitrate = withAudio ? Math.max(...audios.map(bitrateOf)) : 0;
   for (const track of variants) {
     const codecs = new Set([track.codec, ...(withAudio ? audios.map((audio) => audio.codec) : [])]);
-    const attributes = [`BANDWIDTH=${bitrateOf(track) + audioBitrate}`, `CODECS=${quoted([...codecs].join(","))}`];
+    const attributes = [
+      `BANDWIDTH=${bitrateOf(track) + audioBitrate}`,
+      `CODECS=${quoted([...codecs].join(","))}`,
+    ];
     if (track.width !== undefined && track.height !== undefined) {
       attributes.push(`RESOLUTION=${track.width}x${track.height}`);
     }
-    if (track.framerate !== undefined) attributes.push(`FRAME-RATE=${Math.round(track.framerate * 1000) / 1000}`);
+    if (track.framerate !== undefined)
+      attributes.push(`FRAME-RATE=${Math.round(track.framerate * 1000) / 1000}`);
     if (withAudio) attributes.push(`AUDIO="${AUDIO_GROUP}"`);
     lines.push(`#EXT-X-STREAM-INF:${attributes.join(",")}`, `${trackFolder(track.name)}/live.m3u8`);
   }

@@ -106,7 +106,8 @@ export class Presentation {
   async #answer(path: string, signal: AbortSignal): Promise<ResourceResponse> {
     const query = path.indexOf("?");
     const [folder = "", file, ...rest] = (query === -1 ? path : path.slice(0, query)).split("/");
-    if (folder === "main.m3u8" && file === undefined) return { kind: "playlist", text: await this.#main(signal) };
+    if (folder === "main.m3u8" && file === undefined)
+      return { kind: "playlist", text: await this.#main(signal) };
     const track = this.#tracks.get(folder);
     if (track === undefined || file === undefined || rest.length > 0) {
       throw new CountersignError("track-unknown", `The presentation has no resource "${path}".`);
@@ -117,7 +118,8 @@ export class Presentation {
     }
     if (file === "init.mp4") return { kind: "media", data: copyOf([track.window.track.initSegment]) };
     const name = MEDIA_NAME.exec(file);
-    if (name === null) throw new CountersignError("track-unknown", `The presentation has no resource "${path}".`);
+    if (name === null)
+      throw new CountersignError("track-unknown", `The presentation has no resource "${path}".`);
     const group = canonical(BigInt(name[1]!));
     const object = name[3] === undefined ? undefined : canonical(BigInt(name[3]));
     return { kind: "media", data: await this.#media(track.window, group, object, name[2] === ".", signal) };

@@ -182,7 +182,8 @@ export class TrackWindow {
     const lastPart = last?.parts.at(-1);
     if (
       last &&
-      (object.group < last.group || (object.group === last.group && lastPart && object.object <= lastPart.object))
+      (object.group < last.group ||
+        (object.group === last.group && lastPart && object.object <= lastPart.object))
     ) {
       throw new CountersignError("internal", `Object ${object.group}.${object.object} came out of order.`);
     }
@@ -201,7 +202,8 @@ export class TrackWindow {
     segment.bytes += part.payload.byteLength;
     this.#payloadBytes += part.payload.byteLength;
     this.#maxPartTicks = Math.max(this.#maxPartTicks, part.durationTicks);
-    if (segment.parts.length >= MAX_PARTS_PER_SEGMENT || segment.bytes > this.#maxPayloadBytes / 2) this.#close();
+    if (segment.parts.length >= MAX_PARTS_PER_SEGMENT || segment.bytes > this.#maxPayloadBytes / 2)
+      this.#close();
     this.#trim();
     this.#changed();
     return part;
@@ -233,7 +235,10 @@ export class TrackWindow {
     for (const stored of [...groups].reverse()) {
       if (!room()) break;
       if (next && stored.group >= next.group) {
-        throw new CountersignError("internal", `Stored group ${stored.group} is not older than ${next.group}.`);
+        throw new CountersignError(
+          "internal",
+          `Stored group ${stored.group} is not older than ${next.group}.`,
+        );
       }
       const endTicks = stored.startTicks + stored.durationTicks;
       let sequence = next ? next.sequence - 1 : firstSequence(stored.group);
@@ -271,7 +276,8 @@ export class TrackWindow {
   find(group: VarInt, object: VarInt): Segment | undefined {
     let found: Segment | undefined;
     for (const segment of this.#segments) {
-      if (segment.kind === "media" && segment.group === group && segment.firstObject <= object) found = segment;
+      if (segment.kind === "media" && segment.group === group && segment.firstObject <= object)
+        found = segment;
     }
     return found;
   }

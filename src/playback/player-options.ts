@@ -1,0 +1,278 @@
+/** What an app says to `createPlayer`, and its check: every mistake ends in an error that says what to do. */
+import type Hls from "hls.js";
+import type { HlsConfig } from "hls.js";
+import { CountersignError } from "../errors.ts";
+import type { OpenOptions, PeerOptions } from "../rpc/protocol.ts";
+
+/** A peer: its address, or address and certificate digests (for development). */
+export type PeerInput = string | PeerOptions;
+
+export interface TrustOptions {
+  /** Ed25519 public keys that may sign: 32 bytes each, raw, as 64 hexadecimal digits, or as base64url. */
+  readonly roots: readonly (string | Uint8Array)[];
+  /** Default true: not one byte that a root (or whom it delegated to) did not sign for is stored or shown. */
+  readonly requireManifest?: boolean;
+}
+
+export interface ReplayOptions {
+  /** Keep at most this much, in ms. Default 72 h. */
+  readonly maxAgeMs?: number;
+  /** Keep at most this many bytes. Default: a share of what the browser allows. */
+  readonly maxBytes?: number;
+}
+
+export interface PlayerOptions {
+  /** The broadcast's namespace: its fields, or one string with the fields separated by slashes. */
+  readonly broadcast: string | readonly string[];
+  /** Object relays. Nothing they send is trusted; name as many as you like. */
+  readonly objects: readonly PeerInput[];
+  /** Manifest peers: they carry what the signer signed. */
+  readonly manifests: readonly PeerInput[];
+  readonly trust: TrustOptions;
+  /** Distance to the live edge to aim for, in ms (50 to 30,000); default 400. Raised by itself where the broadcast's objects are longer than that. */
+  readonly targetLatencyMs?: number;
+  /** After a reload: at the live edge (default), or where the viewer was. */
+  readonly resume?: "live" | "position";
+  /** What was verified is kept in the browser for rewinding and for playing without a network; false: not. Default true. */
+  readonly replay?: boolean | ReplayOptions;
+  /** Draft versions to offer, best first; default `["moqt-18"]`. */
+  readonly versions?: readonly string[];
+  /** Call `video.play()` when there is something to play. Default: whether the element has the autoplay attribute. */
+  readonly autoplay?: boolean;
+  /** Address of `client.worker.js`, for pages whose bundler moves files. */
+  readonly workerUrl?: string | URL;
+  /** Makes the worker, when an address is not enough. */
+  readonly createWorker?: () => Worker;
+  /** An hls.js instance of the app's: it is configured, used, and detached but not destroyed at the end. */
+  readonly hls?: Hls;
+  /** Laid over our configuration of hls.js. */
+  readonly hlsConfig?: Partial<HlsConfig>;
+}
+
+/** What a browser has to have. Given by `globalThis`; tests give their own. */
+export interface PlayerEnvironment {
+  readonly isSecureContext?: boolean;
+  readonly WebTransport?: unknown;
+  readonly crypto?: { readonly subtle?: SubtleCrypto };
+}
+
+export const DEFAULT_TARGET_LATENCY_MS = 400;
+const MIN_TARGET_LATENCY_MS = 50;
+const MAX_TARGET_LATENCY_MS = 30_000;
+export const DEFAULT_REPLAY_AGE_MS: number = 72 * 60 * 60 * 1000;
+const DEFAULT_VERSIONS: readonly string[] = ["moqt-18"];
+
+/** draft-ietf-moq-transport-18 §2.4.1: a namespace has 1 to 32 fields. */
+const MAX_NAMESPACE_FIELDS = 32;
+/** The same section: a full track name has at most 4,096 bytes; the track's own name needs some of them. */
+const MAX_NAMESPACE_BYTES = 4000;
+/** Peers of one kind. Each is a connection of its own; browsers and relays alike would refuse many more. */
+const MAX_PEERS = 16;
+const KEY_BYTES = 32;
+
+function refuse(message: string, hint: string): never {
+  throw new CountersignError("invalid-options", message, { hint });
+}
+
+/** Checks what the browser has to have. Throws `webtransport-unavailable` or `crypto-unavailable`. */
+export function checkEnvironment(environment: PlayerEnvironment): void {
+  if (environment.isSecureContext === false || environment.crypto?.subtle === undefined) {
+    throw new CountersignError(
+      "crypto-unavailable",
+      "This page has no WebCrypto, so signatures cannot be checked.",
+      {
+        hint: "Serve the page over https, or from http://localhost for development.",
+      },
+    );
+  }
+  if (environment.WebTransport === undefined) {
+    throw new CountersignError("webtransport-unavailable", "This browser has no WebTransport.", {
+      hint: "Use Chrome or Edge 97, Firefox 114, Safari 26.4, or newer.",
+    });
+  }
+}
+
+/** Resolves when Ed25519 signatures can be verified here; rejects with `crypto-unavailable`. */
+export async function checkSignatureSupport(
+  environment: PlayerEnvironment,
+  roots: readonly Uint8Array[],
+): Promise<void> {
+  const [root] = roots;
+  if (root === undefined) return;
+  try {
+    await environment.crypto?.subtle?.importKey("raw", new Uint8Array(root), "Ed25519", false, ["verify"]);
+  } catch (cause) {
+    throw new CountersignError("crypto-unavailable", "This browser cannot verify Ed25519 signatures.", {
+      hint: "Use Chrome or Edge 137, Firefox 129, Safari 17, or newer.",
+      cause,
+    });
+  }
+}
+
+/**
+ * The app's options as the worker wants them. Throws CountersignError: `address-invalid` for a peer's URL, `invalid-options` for everything
+ * else, each with a hint.
+ */
+export function parseOptions(options: PlayerOptions): OpenOptions {
+  if (typeof options !== "object" || options === null) {
+    refuse("createPlayer was given no options.", "Pass { broadcast, objects, manifests, trust: { roots } }.");
+  }
+  const requireManifest = options.trust?.requireManifest ?? true;
+  const targetLatencyMs = options.targetLatencyMs ?? DEFAULT_TARGET_LATENCY_MS;
+  if (!(targetLatencyMs >= MIN_TARGET_LATENCY_MS && targetLatencyMs <= MAX_TARGET_LATENCY_MS)) {
+    refuse(
+      `A targetLatencyMs of ${targetLatencyMs} cannot be kept.`,
+      `Choose ${MIN_TARGET_LATENCY_MS} to ${MAX_TARGET_LATENCY_MS} ms; the duration of an object plus 100 ms is as low as it goes.`,
+    );
+  }
+  const resume = options.resume ?? "live";
+  if (resume !== "live" && resume !== "position") {
+    refuse(`resume is "${String(resume)}".`, 'Choose "live" or "position".');
+  }
+  const versions = options.versions ?? DEFAULT_VERSIONS;
+  if (
+    !Array.isArray(versions) ||
+    versions.length === 0 ||
+    !versions.every((version) => typeof version === "string")
+  ) {
+    refuse("versions is not a list of protocol versions.", 'Leave it out, or pass e.g. ["moqt-18"].');
+  }
+  return {
+    broadcast: parseBroadcast(options.broadcast),
+    objects: parsePeers(options.objects, "objects", "the address of at least one object relay", true),
+    manifests: parsePeers(
+      options.manifests,
+      "manifests",
+      "the address of a peer that carries the signer's manifests",
+      requireManifest,
+    ),
+    roots: parseRoots(options.trust?.roots, requireManifest),
+    requireManifest,
+    targetLatencyMs,
+    resume,
+    replay: parseReplay(options.replay ?? true),
+    versions: [...versions],
+  };
+}
+
+function parseBroadcast(broadcast: PlayerOptions["broadcast"]): string[] {
+  const fields = typeof broadcast === "string" ? broadcast.split("/") : broadcast;
+  const hint =
+    'Pass the namespace that the publisher announces, e.g. "example.com/live" or ["example.com", "live"].';
+  if (!Array.isArray(fields) || fields.length === 0 || !fields.every((field) => typeof field === "string")) {
+    refuse("broadcast is neither a string nor a list of strings.", hint);
+  }
+  if (fields.some((field) => field === "")) refuse("broadcast has an empty field.", hint);
+  if (fields.length > MAX_NAMESPACE_FIELDS) {
+    refuse(`broadcast has ${fields.length} fields; a namespace has at most ${MAX_NAMESPACE_FIELDS}.`, hint);
+  }
+  const bytes = fields.reduce((sum, field) => sum + new TextEncoder().encode(field).byteLength, 0);
+  if (bytes > MAX_NAMESPACE_BYTES)
+    refuse(`broadcast has ${bytes} bytes; ${MAX_NAMESPACE_BYTES} are possible.`, hint);
+  return [...fields];
+}
+
+function parsePeers(
+  peers: readonly PeerInput[],
+  option: string,
+  what: string,
+  needed: boolean,
+): PeerOptions[] {
+  if (!Array.isArray(peers ?? [])) refuse(`${option} is not a list.`, `Pass a list with ${what}.`);
+  const list = peers ?? [];
+  if (list.length === 0 && needed) refuse(`${option} is empty.`, `Pass ${what}.`);
+  if (list.length > MAX_PEERS)
+    refuse(`${option} has ${list.length} peers; ${MAX_PEERS} are possible.`, "Leave some out.");
+  const parsed = list.map((peer) => parsePeer(peer, option));
+  return parsed.filter((peer, index) => parsed.findIndex((other) => other.url === peer.url) === index);
+}
+
+function parsePeer(peer: PeerInput, option: string): PeerOptions {
+  const text = typeof peer === "string" ? peer : peer?.url;
+  const hint = "Pass an absolute address such as https://relay.example:4443/moq.";
+  if (typeof text !== "string") {
+    throw new CountersignError("address-invalid", `A peer in ${option} has no address.`, { hint });
+  }
+  const url = parseUrl(text);
+  if (url === undefined || url.hostname === "") {
+    throw new CountersignError("address-invalid", `"${text}" in ${option} is no address.`, {
+      hint,
+      peer: text,
+    });
+  }
+  if (url.protocol !== "https:" && url.protocol !== "moqt:") {
+    throw new CountersignError("address-invalid", `"${text}" in ${option} is not an https:// address.`, {
+      hint: "WebTransport is always encrypted: use https:// (or moqt://). For development, pin the certificate with certificateHashes.",
+      peer: text,
+    });
+  }
+  if (url.hash !== "") {
+    throw new CountersignError(
+      "address-invalid",
+      `"${text}" in ${option} has a fragment, which WebTransport forbids.`,
+      {
+        hint: "Leave out # and what follows it.",
+        peer: text,
+      },
+    );
+  }
+  const hashes = typeof peer === "string" ? undefined : peer.certificateHashes;
+  if (hashes === undefined) return { url: text };
+  return { url: text, certificateHashes: hashes.map((hash) => parseDigest(hash, text)) };
+}
+
+function parseUrl(text: string): URL | undefined {
+  try {
+    return new URL(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function parseDigest(hash: Uint8Array | string, peer: string): Uint8Array {
+  const bytes = typeof hash === "string" ? bytesFromText(hash.replaceAll(":", "")) : hash;
+  if (!(bytes instanceof Uint8Array) || bytes.byteLength !== KEY_BYTES) {
+    throw new CountersignError("invalid-options", `A certificate digest for ${peer} is not a SHA-256.`, {
+      hint: "Pass the SHA-256 of the certificate in DER: 32 bytes, or 64 hexadecimal digits.",
+      peer,
+    });
+  }
+  return new Uint8Array(bytes);
+}
+
+function parseRoots(roots: TrustOptions["roots"] | undefined, needed: boolean): Uint8Array[] {
+  const hint =
+    "Pass the signer's Ed25519 public key in trust.roots: 32 bytes, 64 hexadecimal digits, or base64url.";
+  if (!Array.isArray(roots ?? [])) refuse("trust.roots is not a list.", hint);
+  const list = roots ?? [];
+  if (list.length === 0 && needed) refuse("trust.roots is empty, so nothing could ever be trusted.", hint);
+  return list.map((root, index) => {
+    const bytes = typeof root === "string" ? bytesFromText(root) : root;
+    if (!(bytes instanceof Uint8Array) || bytes.byteLength !== KEY_BYTES) {
+      refuse(`trust.roots[${index}] is not a public key of ${KEY_BYTES} bytes.`, hint);
+    }
+    return new Uint8Array(bytes);
+  });
+}
+
+function parseReplay(replay: boolean | ReplayOptions): OpenOptions["replay"] {
+  if (typeof replay === "boolean")
+    return { enabled: replay, maxAgeMs: DEFAULT_REPLAY_AGE_MS, maxBytes: undefined };
+  const { maxAgeMs = DEFAULT_REPLAY_AGE_MS, maxBytes } = replay;
+  if (!(maxAgeMs > 0) || (maxBytes !== undefined && !(maxBytes > 0))) {
+    refuse("replay has a limit that is not above 0.", "Pass replay: false to keep nothing.");
+  }
+  return { enabled: true, maxAgeMs, maxBytes };
+}
+
+/** 64 hexadecimal digits, base64url or base64; undefined for anything else. */
+function bytesFromText(text: string): Uint8Array | undefined {
+  if (/^[0-9a-fA-F]{64}$/.test(text)) {
+    return Uint8Array.from({ length: KEY_BYTES }, (_, i) =>
+      Number.parseInt(text.slice(2 * i, 2 * i + 2), 16),
+    );
+  }
+  if (!/^[A-Za-z0-9_+/-]{43}=?$/.test(text)) return undefined;
+  const binary = atob(text.replace("=", "").replaceAll("-", "+").replaceAll("_", "/"));
+  return Uint8Array.from(binary, (character) => character.charCodeAt(0));
+}

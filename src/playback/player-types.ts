@@ -1,0 +1,79 @@
+/** What an app sees of a player while it plays. Times are ms since the broadcast's epoch unless said otherwise. */
+import type { CountersignError } from "../errors.ts";
+import type { PlayerState, TimeRange, TrackDescription, WorkerEvent, WorkerStats } from "../rpc/protocol.ts";
+
+/** What the page knows of playback itself. */
+export interface PlaybackStats {
+  /** How far the picture is behind the newest verified media, in ms; undefined before the first picture. */
+  readonly latencyMs: number | undefined;
+  /** The distance that is being kept. */
+  readonly targetLatencyMs: number;
+  /** Buffered from the picture on, in ms. */
+  readonly bufferedMs: number;
+  readonly buffered: readonly TimeRange[];
+  /** How often playback came to a halt for want of media, after it had begun. */
+  readonly stalls: number;
+  /** From createPlayer to the first picture, in ms. */
+  readonly firstFrameMs: number | undefined;
+  readonly droppedFrames: number;
+  readonly playbackRate: number;
+}
+
+export interface PlayerStats extends WorkerStats {
+  readonly playback: PlaybackStats;
+}
+
+type EventOf<T extends WorkerEvent["type"]> = Omit<Extract<WorkerEvent, { type: T }>, "type">;
+
+export interface PlayerEvents {
+  /** `error` comes with failed, and where there is a reason worth telling. */
+  state: { readonly state: PlayerState; readonly error?: CountersignError };
+  /** The catalog is verified: what there is to play. */
+  ready: EventOf<"ready">;
+  /** About once a second. */
+  stats: PlayerStats;
+  /** A peer's state changed. */
+  source: Omit<EventOf<"source">, "reason"> & { readonly reason?: CountersignError };
+  /** Media that will not come; playback goes on behind it. */
+  hole: EventOf<"hole">;
+  /** An object was refused: not what the signer signed, or not signed at all. */
+  rejected: EventOf<"rejected">;
+  /** The browser wants a click before it plays with sound (`blocked`), or got it. Show a button that calls `video.play()`. */
+  autoplay: { readonly blocked: boolean };
+  /** The first picture of this player is on the screen. */
+  firstframe: { readonly afterMs: number };
+  /** Worth telling; playback goes on. */
+  warning: CountersignError;
+  /** Playback cannot go on; the state is `failed`. */
+  error: CountersignError;
+}
+
+export interface Player {
+  readonly video: HTMLVideoElement;
+  readonly state: PlayerState;
+  /** Why the state is what it is, where there is a reason. */
+  readonly error: CountersignError | undefined;
+  readonly tracks: readonly TrackDescription[];
+  /** Wall clock of media time 0, in ms since 1970; undefined until ready. */
+  readonly epochMs: number | undefined;
+  /** The latest; undefined before the first. */
+  readonly stats: PlayerStats | undefined;
+  /** How far the picture is behind the newest verified media, in ms; undefined before the first picture. */
+  readonly latencyMs: number | undefined;
+  /** Media time of the picture. */
+  readonly positionMs: number | undefined;
+  /** Where seeking leads to media, holes left out. */
+  readonly seekable: readonly TimeRange[];
+  /** True while the browser waits for a click before it plays. */
+  readonly autoplayBlocked: boolean;
+  /** Calls `listener` for each such event; returns the function that removes it. */
+  on<K extends keyof PlayerEvents>(type: K, listener: (event: PlayerEvents[K]) => void): () => void;
+  /** To the live edge, and stay there; plays if paused. */
+  goLive(): void;
+  /** To a media time. Throws CountersignError `range-unavailable` when it is not in {@link seekable}. */
+  seekToMediaTime(mediaMs: number): void;
+  /** To a time of day, by the broadcast's own clock. Throws like {@link seekToMediaTime}. */
+  seek(date: Date): void;
+  /** Ends everything: connections, worker, listeners. The element is left paused and empty. Never rejects. */
+  destroy(): Promise<void>;
+}
