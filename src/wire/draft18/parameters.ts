@@ -2,7 +2,7 @@
  * Message parameters (draft-18 §10.2): sorted by type, each type a delta to the one before, each value encoded as its type says.
  *
  * A receiver must know every parameter, and which messages it may stand in (§10.2.1); {@link table} is that knowledge. Where a
- * parameter's place depends on the request that a message answers or updates, the message alone cannot tell: scope.ts does.
+ * parameter's place depends on the request that a message answers or updates, the message alone cannot tell: session/scopes.ts does.
  */
 import { type Cursor, cursorOver, readSizedBytes, readU8, readVi64, remaining } from "../cursor.ts";
 import type { AuthToken, ControlMessage, Parameters, SubscriptionFilter } from "../messages.ts";
@@ -203,11 +203,6 @@ const table: readonly ParameterRule[] = [
 ];
 
 const byType: ReadonlyMap<VarInt, ParameterRule> = new Map(table.map((rule) => [rule.type, rule]));
-
-/** The clause that defines a parameter, for errors about it. */
-export function parameterSection(name: keyof Parameters): string {
-  return table.find((rule) => rule.name === name)!.section;
-}
 
 /** Number of Parameters and the parameters, checked for `message`. */
 export function readParameters(cursor: Cursor, message: MessageType): Parameters {
