@@ -3,11 +3,15 @@
  *
  * A source may be slow, may fail and may be cancelled. A promise that rejects means "could not tell", never "not there".
  */
+import type { CountersignError } from "../errors.ts";
 import type { Verified } from "../trust/types.ts";
 import type { MoqObject } from "../wire/objects.ts";
 import type { VarInt } from "../wire/varint.ts";
 
-/** Canonical track key, see trackKey() in wire/names.ts. */
+/**
+ * Names a track in a store. Opaque to the store; `storedTrackKey()` makes one from the broadcast's stream id and the
+ * track's name, so that a broadcast created again under an old name never mixes with the old one's media.
+ */
 export type TrackKey = string;
 
 /** Groups first..last, both included. Lists of ranges are sorted and disjoint. */
@@ -43,6 +47,45 @@ export interface StoreEstimate {
   readonly kind: "indexeddb" | "memory";
 }
 
+/** A stretch of stored media went, oldest first. The groups between `first` and `last` that were stored are all gone. */
+export interface Evicted {
+  readonly track: TrackKey;
+  readonly first: VarInt;
+  readonly last: VarInt;
+  readonly bytes: number;
+  readonly cause: "age" | "budget" | "quota";
+}
+
+/** Objects that were put and will not be stored: a hole of the store, though not of live playback. */
+export interface Lost {
+  readonly track: TrackKey;
+  readonly group: VarInt;
+  /** Ranges of object ids; empty when only the group's evidence was lost. */
+  readonly objects: readonly GroupRange[];
+  readonly cause: "queue-full" | "quota" | "storage-failed" | "closed";
+  readonly error?: CountersignError;
+}
+
+/** What was found damaged on the way out, and has been dropped: fetch it again. */
+export interface Corrupt {
+  readonly track: TrackKey;
+  readonly group: VarInt;
+  /** Ranges of object ids; empty when it was the group's evidence, or when it cannot be told which. */
+  readonly objects: readonly GroupRange[];
+  /** Code "store-corrupt". */
+  readonly error: CountersignError;
+}
+
+export interface ReplayStoreEvents {
+  /** Worth telling the app; playback goes on. Codes: storage-unavailable, storage-quota, storage-failed. */
+  warning: CountersignError;
+  corrupt: Corrupt;
+  evicted: Evicted;
+  lost: Lost;
+  /** After writes and evictions, at most every few seconds. */
+  estimate: StoreEstimate;
+}
+
 /** A source that can also be written. Writes are batched and off the critical path: `put` never waits and never throws; failures come as events. */
 export interface ReplayStore extends GroupSource {
   put(track: TrackKey, object: Verified<MoqObject>, digest: Uint8Array): void;
@@ -54,5 +97,11 @@ export interface ReplayStore extends GroupSource {
   /** Resolves when everything put before is durable or has been reported lost. */
   flush(): Promise<void>;
   estimate(): Promise<StoreEstimate>;
+  /** Groups that eviction must not touch, per track, until told otherwise: what is being played, what the viewer keeps. */
+  keep(track: TrackKey, ranges: readonly GroupRange[]): void;
+  /** Deletes every track and small value whose key begins with `prefix`: a broadcast, or everything (""). */
+  forget(prefix: string): Promise<void>;
+  on<K extends keyof ReplayStoreEvents>(type: K, listener: (event: ReplayStoreEvents[K]) => void): () => void;
+  /** Writes what is queued, then lets go. Later puts are ignored, later reads reject with storage-failed. */
   close(): Promise<void>;
 }

@@ -1,0 +1,226 @@
+/**
+ * A replay store that forgets everything with the page: for tests, for Node, and for browsers that refuse a database.
+ *
+ * It keeps the contract of the durable one, at once and within a byte cap: puts are readable immediately, the oldest groups go first.
+ */
+import { CountersignError } from "../errors.ts";
+import { Emitter } from "../events.ts";
+import type { Verified } from "../trust/types.ts";
+import type { MoqObject } from "../wire/objects.ts";
+import type { VarInt } from "../wire/varint.ts";
+import { addInPlace, contains, subtract } from "./group-ranges.ts";
+import type {
+  GroupRange,
+  ReplayStore,
+  ReplayStoreEvents,
+  StoredGroup,
+  StoreEstimate,
+  TrackKey,
+} from "./types.ts";
+
+/** About seven minutes at 1.1 Mb/s, and small beside what a decoder holds. Past it the oldest groups go. */
+export const DEFAULT_MEMORY_BUDGET_BYTES = 64 * 1024 * 1024;
+
+/** What one object costs beyond its bytes, roughly: so that empty objects cannot fill memory for free. */
+const OBJECT_OVERHEAD_BYTES = 200;
+
+export interface MemoryStoreOptions {
+  readonly budgetBytes?: number;
+  /** It takes over from a store that was lost: the group each track is in the middle of is not called complete. */
+  readonly takesOver?: boolean;
+}
+
+/** Open groups that were evicted, remembered so that what comes of them later is not called complete. Only a tiny budget needs more. */
+const MAX_CUT_SHORT = 64;
+
+interface MemoryGroup {
+  readonly group: VarInt;
+  /** Counts the groups of the store in the order they were first written. */
+  readonly order: number;
+  readonly objects: Map<VarInt, MoqObject>;
+  evidence: readonly Uint8Array[];
+  sealed: boolean;
+  bytes: number;
+}
+
+interface MemoryTrack {
+  readonly groups: Map<VarInt, MemoryGroup>;
+  ranges: GroupRange[];
+  kept: readonly GroupRange[];
+  readonly cutShort: Set<VarInt>;
+}
+
+interface Victim {
+  readonly key: TrackKey;
+  readonly track: MemoryTrack;
+  readonly group: MemoryGroup;
+}
+
+export class MemoryStore implements ReplayStore {
+  readonly #budgetBytes: number;
+  readonly #takesOver: boolean;
+  readonly #events = new Emitter<ReplayStoreEvents>();
+  readonly #tracks = new Map<TrackKey, MemoryTrack>();
+  readonly #meta = new Map<string, Uint8Array>();
+  #bytes = 0;
+  #order = 0;
+  #closed = false;
+
+  constructor(options: MemoryStoreOptions = {}) {
+    this.#budgetBytes = options.budgetBytes ?? DEFAULT_MEMORY_BUDGET_BYTES;
+    this.#takesOver = options.takesOver ?? false;
+  }
+
+  put(track: TrackKey, object: Verified<MoqObject>, _digest: Uint8Array): void {
+    if (this.#closed) return;
+    const group = this.#group(track, object.group);
+    if (group.objects.has(object.object)) return;
+    // Copies: payloads are views, and a kept view would keep the whole chunk it was read from.
+    const copy = { ...object, properties: object.properties.slice(), payload: object.payload.slice() };
+    group.objects.set(object.object, copy);
+    addInPlace(this.#tracks.get(track)!.ranges, object.group);
+    this.#grow(group, copy.properties.length + copy.payload.length + OBJECT_OVERHEAD_BYTES);
+    this.#shrinkToBudget();
+  }
+
+  seal(track: TrackKey, group: VarInt, evidence: readonly Uint8Array[], complete: boolean): void {
+    if (this.#closed) return;
+    const entry = this.#group(track, group);
+    this.#grow(entry, sizeOf(evidence) - sizeOf(entry.evidence));
+    entry.evidence = evidence.map((envelope) => envelope.slice());
+    entry.sealed = complete && !this.#track(track).cutShort.has(group);
+    this.#shrinkToBudget();
+  }
+
+  putMeta(key: string, value: Uint8Array): void {
+    if (!this.#closed) this.#meta.set(key, value.slice());
+  }
+
+  async getMeta(key: string): Promise<Uint8Array | undefined> {
+    this.#open();
+    return this.#meta.get(key)?.slice();
+  }
+
+  async ranges(track: TrackKey, signal?: AbortSignal): Promise<readonly GroupRange[]> {
+    this.#open(signal);
+    return [...(this.#tracks.get(track)?.ranges ?? [])];
+  }
+
+  async oldest(track: TrackKey, signal?: AbortSignal): Promise<VarInt | undefined> {
+    this.#open(signal);
+    return this.#tracks.get(track)?.ranges[0]?.first;
+  }
+
+  async group(track: TrackKey, group: VarInt, signal?: AbortSignal): Promise<StoredGroup | undefined> {
+    this.#open(signal);
+    const entry = this.#tracks.get(track)?.groups.get(group);
+    if (entry === undefined || entry.objects.size === 0) return undefined;
+    const objects = [...entry.objects.values()].sort((a, b) => (a.object < b.object ? -1 : 1));
+    return { group, complete: entry.sealed, evidence: entry.evidence, objects };
+  }
+
+  keep(track: TrackKey, ranges: readonly GroupRange[]): void {
+    this.#track(track).kept = [...ranges];
+  }
+
+  async forget(prefix: string): Promise<void> {
+    this.#open();
+    for (const [key, track] of this.#tracks) {
+      if (!key.startsWith(prefix)) continue;
+      for (const group of track.groups.values()) this.#bytes -= group.bytes;
+      this.#tracks.delete(key);
+    }
+    for (const key of this.#meta.keys()) if (key.startsWith(prefix)) this.#meta.delete(key);
+  }
+
+  async flush(): Promise<void> {
+    this.#open();
+  }
+
+  async estimate(): Promise<StoreEstimate> {
+    this.#open();
+    return { bytes: this.#bytes, budgetBytes: this.#budgetBytes, persistent: false, kind: "memory" };
+  }
+
+  on<K extends keyof ReplayStoreEvents>(
+    type: K,
+    listener: (event: ReplayStoreEvents[K]) => void,
+  ): () => void {
+    return this.#events.on(type, listener);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#tracks.clear();
+    this.#meta.clear();
+    this.#events.clear();
+    this.#bytes = 0;
+  }
+
+  #track(key: TrackKey): MemoryTrack {
+    let track = this.#tracks.get(key);
+    if (track === undefined) {
+      track = { groups: new Map(), ranges: [], kept: [], cutShort: new Set() };
+      this.#tracks.set(key, track);
+    }
+    return track;
+  }
+
+  #group(key: TrackKey, id: VarInt): MemoryGroup {
+    const { groups, cutShort } = this.#track(key);
+    let group = groups.get(id);
+    if (group === undefined) {
+      if (this.#takesOver && groups.size === 0) cutShort.add(id);
+      group = { group: id, order: this.#order++, objects: new Map(), evidence: [], sealed: false, bytes: 0 };
+      groups.set(id, group);
+    }
+    return group;
+  }
+
+  #grow(group: MemoryGroup, bytes: number): void {
+    group.bytes += bytes;
+    this.#bytes += bytes;
+  }
+
+  #shrinkToBudget(): void {
+    while (this.#bytes > this.#budgetBytes) {
+      // Memory is a hard limit: when all that is left is kept, kept groups go too.
+      const victim = this.#oldestGroup(false) ?? this.#oldestGroup(true);
+      if (victim === undefined) return;
+      const { key, track, group } = victim;
+      track.groups.delete(group.group);
+      track.ranges = subtract(track.ranges, [{ first: group.group, last: group.group }]);
+      this.#bytes -= group.bytes;
+      if (!group.sealed) {
+        track.cutShort.add(group.group);
+        if (track.cutShort.size > MAX_CUT_SHORT) track.cutShort.delete(track.cutShort.values().next().value!);
+      }
+      const { group: id, bytes } = group;
+      if (group.objects.size > 0)
+        this.#events.emit("evicted", { track: key, first: id, last: id, bytes, cause: "budget" });
+    }
+  }
+
+  /** Over all tracks: audio and video of one second go together. */
+  #oldestGroup(kept: boolean): Victim | undefined {
+    let oldest: Victim | undefined;
+    for (const [key, track] of this.#tracks) {
+      // A Map iterates in order of insertion, so each track's first candidate is its oldest.
+      for (const group of track.groups.values()) {
+        if (!kept && contains(track.kept, group.group)) continue;
+        if (oldest === undefined || group.order < oldest.group.order) oldest = { key, track, group };
+        break;
+      }
+    }
+    return oldest;
+  }
+
+  #open(signal?: AbortSignal): void {
+    signal?.throwIfAborted();
+    if (this.#closed) throw new CountersignError("storage-failed", "The replay store is closed.");
+  }
+}
+
+function sizeOf(evidence: readonly Uint8Array[]): number {
+  return evidence.reduce((sum, envelope) => sum + envelope.length, 0);
+}

@@ -1,0 +1,195 @@
+/**
+ * What goes, and when: oldest first, in small steps.
+ *
+ * Each track gives way from its lowest group up, so that its window stays one piece; among tracks the one whose lowest group was written
+ * longest ago goes first, so audio and video of one broadcast, and broadcasts nobody watches any more, leave in order. A step is one
+ * short transaction: deleting a gigabyte at once would hold the database for 14 s (measured), and every write behind it.
+ */
+import type { VarInt } from "../wire/varint.ts";
+import { contains, firstAtOrAbove } from "./group-ranges.ts";
+import { readGroupRow } from "./group-row.ts";
+import { removeGroups } from "./range-index.ts";
+import type { ReplayDatabase, TrackRow, WriteTransaction } from "./schema.ts";
+import { groupsRange, idKey, idOf, partsRange, toldByTransaction, trackRange } from "./schema.ts";
+import type { Evicted, GroupRange, TrackKey } from "./types.ts";
+import { inWriteTransaction } from "./write-batch.ts";
+
+/** Groups per step: about 8 MB of one-second groups, some 100 ms of the database's time. */
+const MAX_GROUPS_PER_STEP = 64;
+
+/** And bytes per step, for groups that are large. At least one group goes per step. */
+const MAX_BYTES_PER_STEP = 16 * 1024 * 1024;
+
+/** A track may be this far ahead of the next one in being evicted; keeps tracks in step without a transaction per group. */
+const STEP_SPAN_MS = 30_000;
+
+export interface EvictionGoal {
+  /** Groups written before this go. */
+  readonly writtenBeforeMs: number;
+  /** More goes until at most this much is stored. */
+  readonly maxBytes: number;
+  readonly kept: ReadonlyMap<TrackKey, readonly GroupRange[]>;
+}
+
+export interface EvictionStep {
+  readonly evicted: Omit<Evicted, "cause"> | undefined;
+  /** True when it went because of its age, false when because of the budget. */
+  readonly aged: boolean;
+  readonly totalBytes: number;
+}
+
+interface Candidate {
+  readonly track: TrackRow & { readonly id: number };
+  readonly group: VarInt;
+  readonly writtenAtMs: number;
+}
+
+/** One step; `evicted` undefined: nothing (more) to do. */
+export function evictStep(database: ReplayDatabase, goal: EvictionGoal): Promise<EvictionStep> {
+  return inWriteTransaction(database, async (transaction) => {
+    const tracks = await transaction.objectStore("tracks").getAll();
+    const totalBytes = tracks.reduce((sum, track) => sum + track.bytes, 0);
+    const candidates = await Promise.all(
+      tracks.map((track) => oldestCandidate(transaction, track, goal.kept)),
+    );
+    const byAge = candidates.filter((candidate) => candidate !== undefined);
+    byAge.sort((a, b) => (a.writtenAtMs < b.writtenAtMs ? -1 : 1));
+    const [victim, next] = byAge;
+    const aged = victim !== undefined && victim.writtenAtMs < goal.writtenBeforeMs;
+    if (victim === undefined || (!aged && totalBytes <= goal.maxBytes)) {
+      return { evicted: undefined, aged: false, totalBytes };
+    }
+    const untilMs = (next?.writtenAtMs ?? Number.POSITIVE_INFINITY) + STEP_SPAN_MS;
+    const excess = totalBytes - goal.maxBytes;
+    const wanted = (writtenAtMs: number, freed: number) =>
+      writtenAtMs <= untilMs && (writtenAtMs < goal.writtenBeforeMs || freed < excess);
+    const evicted = await evictFrom(transaction, victim, goal.kept.get(victim.track.key) ?? [], wanted);
+    return { evicted, aged, totalBytes: totalBytes - evicted.bytes };
+  });
+}
+
+/** The lowest group of a track that may go. */
+async function oldestCandidate(
+  transaction: WriteTransaction,
+  row: TrackRow,
+  kept: ReadonlyMap<TrackKey, readonly GroupRange[]>,
+): Promise<Candidate | undefined> {
+  if (row.id === undefined) return undefined;
+  const track = { ...row, id: row.id };
+  const ranges = kept.get(track.key) ?? [];
+  let cursor = await transaction.objectStore("groups").openCursor(trackRange(track.id));
+  while (cursor !== null) {
+    const group = idOf(cursor.key[1]);
+    if (group !== undefined && !contains(ranges, group)) {
+      // A row that cannot be read is worth nothing: it is older than everything.
+      return {
+        track,
+        group,
+        writtenAtMs: readGroupRow(cursor.value)?.writtenAtMs ?? Number.NEGATIVE_INFINITY,
+      };
+    }
+    const range = ranges.find(({ first, last }) => group !== undefined && first <= group && group <= last);
+    cursor = range === undefined ? await cursor.continue() : await continueAfter(cursor, track.id, range);
+  }
+  return undefined;
+}
+
+interface GroupCursor {
+  continue(key?: [number, number | string]): Promise<this | null>;
+}
+
+/** Past a kept range in one request, however many groups it has. */
+async function continueAfter<C extends GroupCursor & { readonly key: [number, number | string] }>(
+  cursor: C,
+  track: number,
+  range: GroupRange,
+): Promise<C | null> {
+  const lastKey = idKey(range.last);
+  if (cursor.key[1] === lastKey) return cursor.continue();
+  const atEnd = await cursor.continue([track, lastKey]);
+  return atEnd !== null && atEnd.key[1] === lastKey ? atEnd.continue() : atEnd;
+}
+
+async function evictFrom(
+  transaction: WriteTransaction,
+  victim: Candidate,
+  kept: readonly GroupRange[],
+  wanted: (writtenAtMs: number, freed: number) => boolean,
+): Promise<Omit<Evicted, "cause">> {
+  const { track } = victim;
+  const groups = transaction.objectStore("groups");
+  const nextKept = firstAtOrAbove(kept, victim.group);
+  const range =
+    nextKept === undefined
+      ? IDBKeyRange.bound([track.id, idKey(victim.group)], [track.id, []])
+      : IDBKeyRange.bound([track.id, idKey(victim.group)], [track.id, idKey(nextKept)], false, true);
+  const [keys, rows] = await Promise.all([
+    groups.getAllKeys(range, MAX_GROUPS_PER_STEP),
+    groups.getAll(range, MAX_GROUPS_PER_STEP),
+  ]);
+  let last = victim.group;
+  let bytes = 0;
+  let count = 0;
+  for (const [index, row] of rows.entries()) {
+    const group = idOf(keys[index]?.[1]);
+    const state = readGroupRow(row);
+    if (count > 0 && (bytes >= MAX_BYTES_PER_STEP || !wanted(state?.writtenAtMs ?? 0, bytes))) break;
+    if (group !== undefined) last = group;
+    bytes += state?.bytes ?? 0;
+    count++;
+  }
+  toldByTransaction(groups.delete(groupsRange(track.id, victim.group, last)));
+  toldByTransaction(transaction.objectStore("parts").delete(partsRange(track.id, victim.group, last)));
+  await removeGroups(transaction, track.id, { first: victim.group, last });
+  const left = {
+    ...track,
+    bytes: Math.max(0, track.bytes - bytes),
+    groups: Math.max(0, track.groups - count),
+  };
+  if (left.groups > 0) toldByTransaction(transaction.objectStore("tracks").put(left));
+  else deleteTrack(transaction, track.id);
+  return { track: track.key, first: victim.group, last, bytes };
+}
+
+function deleteTrack(transaction: WriteTransaction, id: number): void {
+  toldByTransaction(transaction.objectStore("tracks").delete(id));
+  for (const store of ["groups", "parts", "index"] as const)
+    toldByTransaction(transaction.objectStore(store).delete(trackRange(id)));
+}
+
+/** Deletes the tracks and small values whose key begins with `prefix`, one step at a time like any eviction. */
+export async function forgetPrefix(database: ReplayDatabase, prefix: string): Promise<void> {
+  for (;;) {
+    const more = await inWriteTransaction(database, async (transaction) => {
+      const tracks = await transaction.objectStore("tracks").getAll();
+      const track = tracks.find((row) => row.key.startsWith(prefix));
+      if (track?.id === undefined) return false;
+      const first = await transaction.objectStore("groups").openKeyCursor(trackRange(track.id));
+      const group = first === null ? undefined : idOf(first.key[1]);
+      if (group === undefined) deleteTrack(transaction, track.id);
+      else
+        await evictFrom(
+          transaction,
+          { track: { ...track, id: track.id }, group, writtenAtMs: 0 },
+          [],
+          () => true,
+        );
+      return true;
+    });
+    if (!more) break;
+  }
+  const meta = database.transaction("meta", "readwrite", { durability: "relaxed" });
+  // U+FFFF sorts after every character a key goes on with.
+  await Promise.all([meta.store.delete(IDBKeyRange.bound(prefix, `${prefix}\uffff`)), meta.done]);
+}
+
+/** Deletes small values last written before a time. */
+export async function evictMeta(database: ReplayDatabase, writtenBeforeMs: number): Promise<void> {
+  const transaction = database.transaction("meta", "readwrite", { durability: "relaxed" });
+  let cursor = await transaction.store.openCursor();
+  while (cursor !== null) {
+    if (!(cursor.value.writtenAtMs >= writtenBeforeMs)) toldByTransaction(cursor.delete());
+    cursor = await cursor.continue();
+  }
+  await transaction.done;
+}
