@@ -3,8 +3,6 @@
  * may wait for a slow reader.
  */
 import type { PublishedTrack, SubgroupWriter } from "../transport/connection.ts";
-import type { SubscriptionFilter } from "../wire/messages.ts";
-import { compareLocations, type Location } from "../wire/names.ts";
 import type { MoqObject } from "../wire/objects.ts";
 import type { VarInt } from "../wire/varint.ts";
 
@@ -38,28 +36,17 @@ export class Downstream {
   readonly #published: PublishedTrack;
   /** By group and subgroup. Ended and given-up streams stay until their group is old, so that a late copy never reopens one. */
   readonly #streams = new Map<string, OutgoingStream>();
-  #filter: SubscriptionFilter;
-  #forward: boolean;
-  readonly #joined: Location | undefined;
   #queuedBytes = 0;
   #closed = false;
 
-  /** `largest`: as told in SUBSCRIBE_OK; the filter counts from there. */
-  constructor(published: PublishedTrack, largest: Location | undefined) {
+  constructor(published: PublishedTrack) {
     this.#published = published;
-    this.#filter = published.filter;
-    this.#forward = published.forward;
-    this.#joined = largest;
-    published.onUpdate = (parameters) => {
-      if (parameters.forward !== undefined) this.#forward = parameters.forward;
-      if (parameters.filter !== undefined) this.#filter = parameters.filter;
-    };
     this.ended = published.cancelled;
     void published.cancelled.then(() => this.close());
   }
 
   offer(object: MoqObject, flags: SubgroupFlags): void {
-    if (this.#closed || !this.#forward || !this.#wants(object)) return;
+    if (this.#closed || !this.#published.wants(object)) return;
     if (object.subgroup === undefined) {
       this.#published.sendDatagram(object, false);
       return;
@@ -122,20 +109,6 @@ export class Downstream {
     this.#closed = true;
     for (const stream of this.#streams.values()) this.#giveUp(stream, RESET_CANCELLED);
     this.#streams.clear();
-  }
-
-  #wants(object: MoqObject): boolean {
-    const filter = this.#filter;
-    switch (filter.type) {
-      case "largest-object":
-        return !this.#joined || compareLocations(object, this.#joined) > 0;
-      case "next-group-start":
-        return !this.#joined || object.group > this.#joined.group;
-      case "absolute-start":
-        return compareLocations(object, filter.start) >= 0;
-      case "absolute-range":
-        return compareLocations(object, filter.start) >= 0 && object.group <= filter.endGroup;
-    }
   }
 
   #stream(object: MoqObject, flags: SubgroupFlags): OutgoingStream {

@@ -7,9 +7,9 @@
 import type { IncomingFetch, IncomingSubscribe } from "../transport/connection.ts";
 import type { FullTrackName, Location } from "../wire/names.ts";
 import type { MoqObject } from "../wire/objects.ts";
-import { addVarInt, type VarInt } from "../wire/varint.ts";
+import { addVarInt, compareVarInt, subVarInt, type VarInt } from "../wire/varint.ts";
 import { Downstream, type SubgroupFlags } from "./downstream.ts";
-import { GroupCache } from "./group-cache.ts";
+import { type CachedGroup, GroupCache } from "./group-cache.ts";
 
 /** REQUEST_ERROR codes used here (draft-18 §14.8.2). */
 const INTERNAL_ERROR = 0x0;
@@ -18,19 +18,25 @@ const INVALID_RANGE = 0x11;
 /** Groups for which a subscriber's ended streams are remembered: late copies come from the recent past only. */
 const REMEMBERED_GROUPS = 8;
 
+/** Groups read from the older source at a time while a FETCH is answered: what one request can make us hold. */
+const FETCH_WINDOW_GROUPS = 30;
+
+/** Older groups are not looked for in ranges wider than this: three days of one-second groups. */
+const MAX_OLDER_RANGE_GROUPS = 259_200;
+
 export interface TrackServerOptions {
   readonly track: FullTrackName;
   readonly cache?: GroupCache;
   /**
-   * Called before a FETCH is answered whose range reaches below what the cache holds; it may put older objects into the cache. Absent: nothing older can be had.
+   * Where groups that the cache lacks can be had: at most {@link FETCH_WINDOW_GROUPS} at a time, first and last included, ascending. Absent: nowhere.
    */
-  readonly backfill?: (first: VarInt, last: VarInt) => Promise<void>;
+  readonly older?: (first: VarInt, last: VarInt) => Promise<readonly CachedGroup[]>;
 }
 
 export class TrackServer {
   readonly track: FullTrackName;
   readonly cache: GroupCache;
-  readonly #backfill: ((first: VarInt, last: VarInt) => Promise<void>) | undefined;
+  readonly #older: TrackServerOptions["older"];
   readonly #downstreams = new Set<Downstream>();
   /** Told when the number of subscribers changes. */
   onSubscribers: ((count: number) => void) | undefined;
@@ -38,7 +44,7 @@ export class TrackServer {
   constructor(options: TrackServerOptions) {
     this.track = options.track;
     this.cache = options.cache ?? new GroupCache();
-    this.#backfill = options.backfill;
+    this.#older = options.older;
   }
 
   get subscribers(): number {
@@ -54,11 +60,6 @@ export class TrackServer {
     return true;
   }
 
-  /** An old object, for FETCH only. */
-  cacheOnly(object: MoqObject): boolean {
-    return this.cache.put(object);
-  }
-
   endSubgroup(
     group: VarInt,
     subgroup: VarInt,
@@ -71,7 +72,7 @@ export class TrackServer {
 
   subscribe(request: IncomingSubscribe): void {
     const largest = this.cache.largest;
-    const downstream = new Downstream(request.accept(largest ? { largest } : {}), largest);
+    const downstream = new Downstream(request.accept({ ...(largest && { largest }), largestNow: () => this.cache.largest }));
     this.#downstreams.add(downstream);
     this.onSubscribers?.(this.#downstreams.size);
     void downstream.ended.then(() => {
@@ -97,15 +98,9 @@ export class TrackServer {
   }
 
   async #fetch(request: IncomingFetch): Promise<void> {
-    if (this.#backfill && this.#lacks(request.start, request.end))
-      await this.#backfill(request.start.group, request.end.group);
     const largest = this.cache.largest;
     if (!largest || beyond(request.start, largest)) {
-      request.reject({
-        errorCode: INVALID_RANGE,
-        reason: "nothing is published in that range",
-        retryAfterMs: 1000,
-      });
+      request.reject({ errorCode: INVALID_RANGE, reason: "nothing is published in that range", retryAfterMs: 1000 });
       return;
     }
     const end = clampEnd(request.end, largest);
@@ -114,30 +109,62 @@ export class TrackServer {
     void writer.cancelled.then(() => {
       cancelled = true;
     });
-    const groups = [...this.cache.range(request.start.group, end.group)];
-    if (request.parameters.groupOrder === "descending") groups.reverse();
-    for (const group of groups) {
-      for (const object of [...group.objects]) {
-        if (cancelled) return;
-        if (inRange(object, request.start, end)) await writer.write(object);
+    const descending = request.parameters.groupOrder === "descending";
+    for (const [first, last] of this.#windows(request.start, end, descending)) {
+      const groups = await this.#groups(request.start, first, last);
+      if (descending) groups.reverse();
+      for (const group of groups) {
+        for (const object of [...group.objects]) {
+          if (cancelled) return;
+          if (inRange(object, request.start, end)) await writer.write(object);
+        }
       }
     }
     if (!cancelled) await writer.close();
   }
 
-  /** Whether the cache may lack part of the range: it starts below the cache, or reaches beyond what is known to be whole. */
-  #lacks(start: Location, end: { group: VarInt; object?: VarInt }): boolean {
-    const oldest = this.cache.oldest;
-    if (oldest === undefined || start.group < oldest) return true;
-    const largest = this.cache.largest;
-    for (const group of this.cache.range(start.group, end.group)) {
-      const first = group.objects[0]?.object;
-      const wanted = group.group === start.group ? start.object : 0;
-      if (first === undefined || first > wanted) return true;
-      if (group.objects.length > 1 && hasInnerGap(group.objects)) return true;
-      if (!group.complete && largest !== undefined && group.group < largest.group) return true;
+  /** The range in pieces, so that no request makes us hold more than a piece of what is not in the cache. */
+  *#windows(start: Location, end: FetchEnd, descending: boolean): Generator<readonly [VarInt, VarInt]> {
+    const width = subVarInt(end.group, start.group);
+    if (!this.#older || width > MAX_OLDER_RANGE_GROUPS || !this.#lacks(start, start.group, end.group)) {
+      yield [start.group, end.group];
+      return;
     }
-    return false;
+    const pieces = Math.floor(Number(width) / FETCH_WINDOW_GROUPS) + 1;
+    for (let i = 0; i < pieces; i++) {
+      const piece = descending ? pieces - 1 - i : i;
+      const first = addVarInt(start.group, piece * FETCH_WINDOW_GROUPS);
+      const last = addVarInt(first, FETCH_WINDOW_GROUPS - 1);
+      yield [first, last < end.group ? last : end.group];
+    }
+  }
+
+  /** What can be had of first..last, ascending: cached objects, and older ones where the cache lacks some. */
+  async #groups(start: Location, first: VarInt, last: VarInt): Promise<CachedGroup[]> {
+    const cached = this.cache.range(first, last);
+    if (!this.#older || !this.#lacks(start, first, last)) return [...cached];
+    const merged = new Map<VarInt, CachedGroup>();
+    for (const group of await this.#older(first, last)) merged.set(group.group, group);
+    for (const group of this.cache.range(first, last)) {
+      const other = merged.get(group.group);
+      if (!other || other.objects.length <= group.objects.length) merged.set(group.group, group);
+    }
+    return [...merged.values()].sort((a, b) => compareVarInt(a.group, b.group));
+  }
+
+  /** Whether the cache may lack part of first..last: groups missing, begun in the middle, or cut short. */
+  #lacks(start: Location, first: VarInt, last: VarInt): boolean {
+    const newest = this.cache.largest?.group;
+    let expected = first;
+    for (const group of this.cache.range(first, last)) {
+      if (group.group !== expected) return true;
+      expected = addVarInt(group.group, 1);
+      const wanted = group.group === start.group ? start.object : 0;
+      const begins = group.objects[0]?.object;
+      if (begins === undefined || begins > wanted || hasInnerGap(group.objects)) return true;
+      if (!group.complete && newest !== undefined && group.group < newest) return true;
+    }
+    return expected <= last;
   }
 
   #forgetOld(group: VarInt): void {
@@ -146,6 +173,8 @@ export class TrackServer {
     for (const downstream of this.#downstreams) downstream.forgetBefore(floor);
   }
 }
+
+type FetchEnd = { readonly group: VarInt; readonly object?: VarInt };
 
 function beyond(start: Location, largest: Location): boolean {
   return start.group > largest.group || (start.group === largest.group && start.object > largest.object);
@@ -161,7 +190,7 @@ function clampEnd(
   return end;
 }
 
-function inRange(object: MoqObject, start: Location, end: { group: VarInt; object?: VarInt }): boolean {
+function inRange(object: MoqObject, start: Location, end: FetchEnd): boolean {
   if (object.group === start.group && object.object < start.object) return false;
   return !(object.group === end.group && end.object !== undefined && object.object > end.object);
 }

@@ -109,6 +109,7 @@ function tamperPublished(published: PublishedTrack, key: string, faults: FaultSw
       published.onUpdate = listener;
     },
     cancelled: published.cancelled,
+    wants: (location) => published.wants(location),
     sendDatagram: (object, endOfGroup) => published.sendDatagram(object, endOfGroup),
     done: (statusCode, reason) => published.done(statusCode, reason),
     async openSubgroup(header) {

@@ -1,0 +1,191 @@
+/**
+ * A whole broadcast on this machine: object relays, a manifest peer, a signer and chunk publishers, each a process of its own on
+ * loopback. The demo launcher and the e2e suite start the same thing.
+ *
+ *   signer ──manifests──► M            publisher-A ──chunks──► A        publisher-B ──chunks──► B
+ */
+import { createSocket } from "node:dgram";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { generateSeed, importSeed } from "../../../src/trust/keys.ts";
+import type { FaultName } from "../faults/fault.ts";
+import { createCertificate } from "../webtransport/certificates.ts";
+import type { RelayStats } from "./messages.ts";
+import { PeerProcess } from "./peer-process.ts";
+
+export interface ClusterOptions {
+  /** Namespace fields joined by "/"; default "countersign/demo". */
+  readonly broadcast?: string;
+  /** Names of the object relays; default A and B. */
+  readonly relays?: readonly string[];
+  /** Media time per object; default 200. */
+  readonly objectMs?: number;
+  /** Media time 0; default: the last whole second. */
+  readonly epochMs?: number;
+  /** A clip, a file or a URL; default: the bundled clip. */
+  readonly input?: string;
+  /** Extra flags for single processes, by name ("signer", "publisher-A", "A", "M"). */
+  readonly flags?: Readonly<Record<string, readonly string[]>>;
+  /** Processes that are made but not started, by the same names. */
+  readonly hold?: readonly string[];
+  /** A second broadcast through the same relays, unsigned: what a relay that mixes broadcasts has at hand. */
+  readonly foreignBroadcast?: string;
+  readonly onLog?: (name: string, text: string) => void;
+  readonly onProgress?: (text: string) => void;
+}
+
+export interface RelayHandle {
+  readonly name: string;
+  readonly url: string;
+  /** SHA-256 of its certificate, lower-case hex. */
+  readonly certificateHash: string;
+  readonly process: PeerProcess;
+  fault: FaultName;
+  setFault(fault: FaultName): void;
+  stats(): Promise<RelayStats>;
+}
+
+/** What a player has to be told; plain JSON. */
+export interface ClusterPlayerOptions {
+  readonly broadcast: string;
+  readonly objects: readonly { readonly url: string; readonly certificateHashes: readonly string[] }[];
+  readonly manifests: readonly { readonly url: string; readonly certificateHashes: readonly string[] }[];
+  readonly trust: { readonly roots: readonly string[] };
+}
+
+export interface Cluster {
+  readonly relays: readonly RelayHandle[];
+  readonly manifestPeer: RelayHandle;
+  readonly signer: PeerProcess;
+  readonly publishers: readonly PeerProcess[];
+  readonly epochMs: number;
+  readonly playerOptions: ClusterPlayerOptions;
+  relay(name: string): RelayHandle;
+  /** Every process, by the name it was given. */
+  process(name: string): PeerProcess;
+  stop(): Promise<void>;
+}
+
+/** A UDP port on loopback that nobody uses now. */
+async function freeUdpPort(): Promise<number> {
+  const socket = createSocket("udp4");
+  await new Promise<void>((resolve, reject) => {
+    socket.once("error", reject);
+    socket.bind(0, "127.0.0.1", resolve);
+  });
+  const { port } = socket.address();
+  await new Promise<void>((resolve) => socket.close(() => resolve()));
+  return port;
+}
+
+export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
+  const folder = await mkdtemp(join(tmpdir(), "countersign-"));
+  const broadcast = options.broadcast ?? "countersign/demo";
+  const epochMs = options.epochMs ?? Math.floor(Date.now() / 1000) * 1000;
+  const objectMs = options.objectMs ?? 200;
+  const processes = new Map<string, PeerProcess>();
+  const progress = options.onProgress ?? ((): void => {});
+
+  const add = (name: string, program: string, args: readonly string[]): PeerProcess => {
+    const process = new PeerProcess({
+      name,
+      program,
+      args: [...args, ...(options.flags?.[name] ?? [])],
+      onLog: (text) => options.onLog?.(name, text),
+    });
+    processes.set(name, process);
+    return process;
+  };
+  const start = async (peers: readonly PeerProcess[]): Promise<void> => {
+    await Promise.all(peers.filter((peer) => !options.hold?.includes(peer.name)).map((peer) => peer.start()));
+  };
+  const stop = async (): Promise<void> => {
+    await Promise.all([...processes.values()].map((process) => process.stop()));
+    await rm(folder, { recursive: true, force: true });
+  };
+
+  try {
+    progress("Making certificates and keys");
+    const makeRelay = async (name: string): Promise<RelayHandle> => {
+      const certificate = await createCertificate();
+      const certFile = join(folder, `${name}.cert.pem`);
+      const keyFile = join(folder, `${name}.key.pem`);
+      await writeFile(certFile, certificate.certPem);
+      await writeFile(keyFile, certificate.keyPem, { mode: 0o600 });
+      const port = await freeUdpPort();
+      const process = add(name, "relay.ts", ["--name", name, "--port", String(port), "--cert", certFile, "--key", keyFile]);
+      const handle: RelayHandle = {
+        name,
+        url: `https://127.0.0.1:${port}/`,
+        certificateHash: Buffer.from(certificate.sha256).toString("hex"),
+        process,
+        fault: "none",
+        setFault(fault) {
+          handle.fault = fault;
+          process.command({ type: "fault", fault });
+        },
+        stats: async () => (await process.ask({ type: "stats" }, "stats")).stats,
+      };
+      return handle;
+    };
+    const relays = await Promise.all((options.relays ?? ["A", "B"]).map(makeRelay));
+    const manifestPeer = await makeRelay("M");
+
+    const seed = generateSeed();
+    const key = await importSeed(seed);
+    const seedFile = join(folder, "signer.seed");
+    await writeFile(seedFile, Buffer.from(seed).toString("hex"), { mode: 0o600 });
+
+    const common = ["--epoch", String(epochMs), "--object-ms", String(objectMs), ...(options.input ? ["--input", options.input] : [])];
+    const to = (relay: RelayHandle): string[] => ["--relay", relay.url, "--cert-hash", relay.certificateHash];
+    const signer = add("signer", "publisher.ts", [
+      ...to(manifestPeer),
+      ...common,
+      ...["--broadcast", broadcast, "--publish-manifests", "--publish-chunks=false", "--seed", seedFile],
+    ]);
+    const publishers = relays.map((relay) =>
+      add(`publisher-${relay.name}`, "publisher.ts", [...to(relay), ...common, "--broadcast", broadcast, "--publish-chunks=true"]),
+    );
+    const foreign = options.foreignBroadcast;
+    const foreignPublishers = foreign
+      ? relays.map((relay) =>
+          add(`foreign-${relay.name}`, "publisher.ts", [...to(relay), ...common, "--broadcast", foreign, "--publish-chunks=true"]),
+        )
+      : [];
+
+    progress(`Starting relays ${relays.map((relay) => relay.name).join(", ")} and manifest peer M`);
+    await start([...relays.map((relay) => relay.process), manifestPeer.process]);
+    progress("Starting the signer and the chunk publishers");
+    await start([signer, ...publishers, ...foreignPublishers]);
+
+    const peer = (relay: RelayHandle) => ({ url: relay.url, certificateHashes: [relay.certificateHash] });
+    return {
+      relays,
+      manifestPeer,
+      signer,
+      publishers,
+      epochMs,
+      playerOptions: {
+        broadcast,
+        objects: relays.map(peer),
+        manifests: [peer(manifestPeer)],
+        trust: { roots: [Buffer.from(key.publicKey).toString("hex")] },
+      },
+      relay(name) {
+        const found = [...relays, manifestPeer].find((relay) => relay.name === name);
+        if (!found) throw new Error(`no relay is called ${name}`);
+        return found;
+      },
+      process(name) {
+        const found = processes.get(name);
+        if (!found) throw new Error(`no process is called ${name}`);
+        return found;
+      },
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}

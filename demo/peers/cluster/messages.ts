@@ -1,0 +1,22 @@
+/** What a peer process and the process that started it say to each other, over Node's IPC channel. Plain JSON. */
+import type { FaultName } from "../faults/fault.ts";
+
+export type PeerReport =
+  /** The peer does its work: a relay listens, a publisher has its first session open. */
+  | { readonly type: "ready" }
+  /** Something worth showing in the launcher's output. */
+  | { readonly type: "log"; readonly text: string }
+  /** It cannot go on; it will exit. */
+  | { readonly type: "failed"; readonly message: string }
+  | { readonly type: "stats"; readonly stats: RelayStats };
+
+export type PeerCommand = { readonly type: "fault"; readonly fault: FaultName } | { readonly type: "stats" } | { readonly type: "goaway" };
+
+/** Counters of one embedded relay since its start. */
+export interface RelayStats {
+  readonly sessions: number;
+  readonly tracks: number;
+  readonly subscribers: number;
+  readonly objectsIn: number;
+  readonly objectsOut: number;
+}

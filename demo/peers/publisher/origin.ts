@@ -1,0 +1,182 @@
+/**
+ * An original publisher: the tracks of one broadcast, fed by the schedule, served to whatever relay asks.
+ *
+ * The same program is the signer (manifests, no chunks) and the chunk publisher (chunks, no manifests); they never talk to each other.
+ */
+import { createHash } from "node:crypto";
+import { CATALOG_TRACK_NAME } from "../../../src/catalog/types.ts";
+import { manifestTrackName } from "../../../src/catalog/build.ts";
+import type { Clock } from "../../../src/clock.ts";
+import { scheduleBroadcast, type ScheduledObject } from "../../../src/publish/broadcast-schedule.ts";
+import { type CachedGroup, GroupCache } from "../../../src/publish/group-cache.ts";
+import type { CutObject, GroupCutter } from "../../../src/publish/group-cutter.ts";
+import { generateStreamId, type SignedManifest, TrackSigner } from "../../../src/publish/signer.ts";
+import { TrackServer } from "../../../src/publish/track-server.ts";
+import type { RequestHandlers } from "../../../src/transport/connection.ts";
+import type { SigningKey } from "../../../src/trust/keys.ts";
+import { type Namespace, namespaceOf, trackKey, trackOf } from "../../../src/wire/names.ts";
+import type { MoqObject } from "../../../src/wire/objects.ts";
+import type { VarInt } from "../../../src/wire/varint.ts";
+import { catalogOf } from "./broadcast-catalog.ts";
+
+/** Manifests are small (about 150 bytes each), so an hour of them stays at hand for viewers who fetch older groups. */
+const MANIFEST_CACHE_GROUPS = 3600;
+
+/**
+ * The catalog is published anew, and signed anew, this often: a viewer who joins needs no FETCH for it, and knows that the signer is alive.
+ */
+const CATALOG_INTERVAL_MS = 2000;
+
+/** A catalog manifest stands for this long; five times the interval, so that a lost one or a short outage is no alarm. */
+const CATALOG_FRESH_FOR_MS = 10_000;
+
+const EMPTY = new Uint8Array(0);
+const REQUEST_DOES_NOT_EXIST = 0x10;
+
+const FLAGS = { endOfGroup: true, firstObject: true, priority: undefined } as const;
+
+export interface OriginOptions {
+  readonly broadcast: readonly string[];
+  readonly cutter: GroupCutter;
+  readonly epochMs: number;
+  readonly clock: Clock;
+  readonly chunks: boolean;
+  /** Manifests and the catalog are published when there is a key. */
+  readonly signingKey: SigningKey | undefined;
+}
+
+export class Origin {
+  readonly namespace: Namespace;
+  readonly #options: OriginOptions;
+  readonly #servers = new Map<string, TrackServer>();
+  readonly #signers = new Map<string, TrackSigner>();
+  readonly #catalog: Uint8Array<ArrayBuffer>;
+  readonly #catalogSigner: TrackSigner | undefined;
+  #cancelCatalog: (() => void) | undefined;
+
+  constructor(options: OriginOptions) {
+    this.#options = options;
+    this.namespace = namespaceOf(...options.broadcast);
+    this.#catalog = catalogOf(options.cutter, options.epochMs);
+    if (options.chunks) {
+      for (const { clipTrack } of options.cutter.tracks) {
+        this.#serve(clipTrack.name, new GroupCache(), async (first, last) => this.#recut(clipTrack.name, first, last));
+      }
+    }
+    const key = options.signingKey;
+    if (key) {
+      const streamId = generateStreamId();
+      const catalogDigest = new Uint8Array(createHash("sha256").update(this.#catalog).digest());
+      for (const { clipTrack } of options.cutter.tracks) {
+        this.#signers.set(clipTrack.name, this.#signer(clipTrack.name, key, streamId, { catalogDigest }));
+      }
+      this.#serve(CATALOG_TRACK_NAME, new GroupCache());
+      this.#catalogSigner = this.#signer(CATALOG_TRACK_NAME, key, streamId, { freshForMs: CATALOG_FRESH_FOR_MS });
+    }
+  }
+
+  readonly handlers: RequestHandlers = {
+    subscribe: (request) => {
+      const server = this.#servers.get(trackKey(request.track));
+      if (server) server.subscribe(request);
+      else request.reject({ errorCode: REQUEST_DOES_NOT_EXIST, reason: "this publisher does not publish that track" });
+    },
+    fetch: (request) => {
+      const server = this.#servers.get(trackKey(request.track));
+      if (server) void server.fetch(request);
+      else request.reject({ errorCode: REQUEST_DOES_NOT_EXIST, reason: "this publisher does not publish that track" });
+    },
+    trackStatus: async (track) => {
+      const server = this.#servers.get(trackKey(track));
+      if (!server) return { errorCode: REQUEST_DOES_NOT_EXIST, reason: "this publisher does not publish that track" };
+      return server.cache.largest ? { largest: server.cache.largest } : {};
+    },
+  };
+
+  /** Publishes until the signal is aborted or the time is over. */
+  async run(options: { readonly startupDelayMs: number; readonly stopAfterMs: number | undefined; readonly signal: AbortSignal }): Promise<void> {
+    const { cutter, epochMs, clock } = this.#options;
+    if (this.#catalogSigner) await this.#publishCatalog(this.#catalogSigner);
+    for await (const object of scheduleBroadcast(cutter, {
+      epochMs,
+      clock,
+      startupDelayMs: options.startupDelayMs,
+      signal: options.signal,
+      ...(options.stopAfterMs !== undefined && { stopAfterMs: options.stopAfterMs }),
+    })) {
+      this.#publish(object);
+    }
+    this.#cancelCatalog?.();
+  }
+
+  #publish(object: ScheduledObject): void {
+    // The signature is under way while the chunk goes out; neither waits for the other.
+    const signed = this.#signers
+      .get(object.trackName)
+      ?.add({ group: object.group, object: object.objectId, payload: object.payload, last: object.last });
+    // A failure here would be a fault of this program; an unhandled rejection ends it, which is right.
+    void signed;
+    const server = this.#options.chunks ? this.#server(object.trackName) : undefined;
+    if (!server) return;
+    server.publish(asMoqObject(object.group, object), FLAGS);
+    if (object.last) server.endSubgroup(object.group, 0, { clean: true, endOfGroup: true });
+  }
+
+  async #publishCatalog(signer: TrackSigner): Promise<void> {
+    // Group ids follow the clock, so that they go on rising when this process is started again.
+    const group = Math.max(0, Math.floor((this.#options.clock.now() - this.#options.epochMs) / CATALOG_INTERVAL_MS));
+    await signer.add({ group, object: 0, payload: this.#catalog, last: true });
+    const server = this.#server(CATALOG_TRACK_NAME);
+    server?.publish({ ...plain(group, 0), payload: this.#catalog }, FLAGS);
+    server?.endSubgroup(group, 0, { clean: true, endOfGroup: true });
+    const nextMs = this.#options.epochMs + (group + 1) * CATALOG_INTERVAL_MS - this.#options.clock.now();
+    this.#cancelCatalog = this.#options.clock.setTimer(nextMs, () => void this.#publishCatalog(signer));
+  }
+
+  #signer(trackName: string, key: SigningKey, streamId: Uint8Array, more: { catalogDigest?: Uint8Array; freshForMs?: number }): TrackSigner {
+    const server = this.#serve(manifestTrackName(trackName), new GroupCache(MANIFEST_CACHE_GROUPS));
+    let open: VarInt | undefined;
+    return new TrackSigner({
+      key,
+      track: trackOf(this.namespace, trackName),
+      streamId,
+      clock: this.#options.clock,
+      ...more,
+      publish: (manifest: SignedManifest) => {
+        if (open !== undefined && open !== manifest.group) server.endSubgroup(open, 0, { clean: true, endOfGroup: true });
+        open = manifest.group;
+        server.publish({ ...plain(manifest.group, manifest.object), payload: manifest.envelope }, FLAGS);
+      },
+    });
+  }
+
+  #serve(trackName: string, cache: GroupCache, older?: (first: VarInt, last: VarInt) => Promise<CachedGroup[]>): TrackServer {
+    const track = trackOf(this.namespace, trackName);
+    const server = new TrackServer({ track, cache, ...(older && { older }) });
+    this.#servers.set(trackKey(track), server);
+    return server;
+  }
+
+  #server(trackName: string): TrackServer | undefined {
+    return this.#servers.get(trackKey(trackOf(this.namespace, trackName)));
+  }
+
+  /** Groups that left the cache, or were before this process began: cutting is a pure function, so they can be made again. */
+  #recut(trackName: string, first: VarInt, last: VarInt): CachedGroup[] {
+    const { cutter, clock, epochMs } = this.#options;
+    const newest = cutter.groupAt(clock.now() - epochMs) - 1;
+    const groups: CachedGroup[] = [];
+    for (let group = Number(first); group <= Math.min(Number(last), newest); group++) {
+      groups.push({ group, objects: cutter.group(trackName, group).map((object) => asMoqObject(group, object)), complete: true });
+    }
+    return groups;
+  }
+}
+
+function plain(group: VarInt, object: VarInt): Omit<MoqObject, "payload"> {
+  return { group, object, subgroup: 0, priority: undefined, status: "normal", properties: EMPTY };
+}
+
+function asMoqObject(group: number, object: CutObject): MoqObject {
+  return { ...plain(group, object.objectId), payload: object.payload };
+}

@@ -1,0 +1,90 @@
+/** The publisher's command line. */
+import { readFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+
+export interface PublisherFlags {
+  readonly relay: string;
+  readonly certificateHashes: readonly Uint8Array[];
+  readonly broadcast: readonly string[];
+  readonly epochMs: number;
+  readonly objectMs: number;
+  readonly input: string | undefined;
+  readonly publishManifests: boolean;
+  readonly publishChunks: boolean;
+  /** 32 bytes, when manifests are published. */
+  readonly seed: Uint8Array | undefined;
+  readonly startupDelayMs: number;
+  readonly stopAfterMs: number | undefined;
+}
+
+export const PUBLISHER_USAGE = `Publishes a looped clip as a MoQ broadcast: its chunks, its signed manifests, or both.
+
+  --relay URL                  WebTransport address of the relay
+  --cert-hash HEX              SHA-256 of the relay's certificate (development)
+  --broadcast NAME             namespace, fields joined by "/"            (countersign/demo)
+  --epoch MS                   wall clock of media time 0, ms since 1970; signer and publishers share it
+  --object-ms MS               media time per object                      (200)
+  --input FILE                 a media file                               (the bundled clip)
+  --publish-manifests[=BOOL]   sign and publish manifests and the catalog (false)
+  --publish-chunks[=BOOL]      publish media                              (true)
+  --seed FILE                  the signer's Ed25519 seed, 64 hex digits
+  --startup-delay-ms MS        wait before the first object               (0)
+  --stop-after MS              end by itself after that long`;
+
+/** parseArgs knows no optional values: `--flag` becomes `--flag=true`. */
+function withValues(args: readonly string[], names: readonly string[]): string[] {
+  return args.map((arg) => (names.includes(arg) ? `${arg}=true` : arg));
+}
+
+function flag(name: string, value: string): boolean {
+  if (value === "true" || value === "false") return value === "true";
+  throw new Error(`--${name} takes true or false, not ${value}`);
+}
+
+function whole(name: string, value: string): number {
+  const number = Number(value);
+  if (!Number.isSafeInteger(number) || number < 0) throw new Error(`--${name} takes a whole number of milliseconds, not ${value}`);
+  return number;
+}
+
+function hex(name: string, value: string, bytes: number): Uint8Array {
+  if (!new RegExp(`^[0-9a-fA-F]{${bytes * 2}}$`).test(value)) throw new Error(`${name} takes ${bytes * 2} hex digits`);
+  return new Uint8Array(Buffer.from(value, "hex"));
+}
+
+/** Throws Error with a sentence that names the flag. */
+export function parsePublisherFlags(args: readonly string[]): PublisherFlags {
+  const { values } = parseArgs({
+    args: withValues(args, ["--publish-manifests", "--publish-chunks"]),
+    options: {
+      relay: { type: "string" },
+      "cert-hash": { type: "string", multiple: true, default: [] },
+      broadcast: { type: "string", default: "countersign/demo" },
+      epoch: { type: "string" },
+      "object-ms": { type: "string", default: "200" },
+      input: { type: "string" },
+      "publish-manifests": { type: "string", default: "false" },
+      "publish-chunks": { type: "string", default: "true" },
+      seed: { type: "string" },
+      "startup-delay-ms": { type: "string", default: "0" },
+      "stop-after": { type: "string" },
+    },
+  });
+  if (values.relay === undefined) throw new Error("--relay is missing");
+  if (values.epoch === undefined) throw new Error("--epoch is missing");
+  const publishManifests = flag("publish-manifests", values["publish-manifests"]);
+  if (publishManifests && values.seed === undefined) throw new Error("--publish-manifests needs --seed");
+  return {
+    relay: values.relay,
+    certificateHashes: values["cert-hash"].map((hash) => hex("--cert-hash", hash, 32)),
+    broadcast: values.broadcast.split("/"),
+    epochMs: whole("epoch", values.epoch),
+    objectMs: whole("object-ms", values["object-ms"]),
+    input: values.input,
+    publishManifests,
+    publishChunks: flag("publish-chunks", values["publish-chunks"]),
+    seed: values.seed === undefined ? undefined : hex("the seed file", readFileSync(values.seed, "utf8").trim(), 32),
+    startupDelayMs: whole("startup-delay-ms", values["startup-delay-ms"]),
+    stopAfterMs: values["stop-after"] === undefined ? undefined : whole("stop-after", values["stop-after"]),
+  };
+}
