@@ -25,6 +25,7 @@ export function finish(writer: Writer): Uint8Array<ArrayBuffer> {
   return result;
 }
 
+/** Makes room and returns where it begins. It may replace `writer.bytes`: read that only afterwards. */
 function reserve(writer: Writer, count: number): number {
   const at = writer.length;
   const needed = at + count;
@@ -46,7 +47,8 @@ export function writeU8(writer: Writer, value: number): void {
   if (!(value >= 0 && value <= 0xff && Number.isInteger(value))) {
     throw unencodable(`${value} is not an integer from 0 to 255.`);
   }
-  writer.bytes[reserve(writer, 1)] = value;
+  const at = reserve(writer, 1);
+  writer.bytes[at] = value;
 }
 
 export function writeU16(writer: Writer, value: number): void {
@@ -56,14 +58,16 @@ export function writeU16(writer: Writer, value: number): void {
 }
 
 export function writeBytes(writer: Writer, bytes: Uint8Array): void {
-  writer.bytes.set(bytes, reserve(writer, bytes.length));
+  const at = reserve(writer, bytes.length);
+  writer.bytes.set(bytes, at);
 }
 
 /** A value in the fewest bytes of a vi64 (draft-18 §1.4.1). Throws "invalid-options" when it is none of 0..2^64-1. */
 export function writeVi64(writer: Writer, value: VarInt): void {
   if (typeof value === "number") {
     if (value >= 0 && value < 0x80 && Number.isInteger(value)) {
-      writer.bytes[reserve(writer, 1)] = value;
+      const at = reserve(writer, 1);
+      writer.bytes[at] = value;
       return;
     }
     if (!Number.isSafeInteger(value) || value < 0)
