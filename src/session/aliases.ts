@@ -7,7 +7,10 @@ import { violation } from "./violations.ts";
 
 /** The aliases that the peer, as a publisher, gave to the tracks we receive. */
 export class PeerAliases {
-  readonly #live = new Map<VarInt, { readonly stream: StreamHandle; readonly trackKey: string; draining: boolean }>();
+  readonly #live = new Map<
+    VarInt,
+    { readonly stream: StreamHandle; readonly trackKey: string; draining: boolean }
+  >();
   /** Insertion order is age. */
   readonly #retired = new Set<VarInt>();
 

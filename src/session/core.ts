@@ -167,10 +167,14 @@ export class SessionCore {
 
   /** Ends our pending SUBSCRIBE in favour of a PUBLISH of the same track (§5.1). */
   supersede(pending: RequestState): void {
-    const error = new CountersignError("request-rejected", "The peer published this track before it answered.", {
-      protocolCode: requestErrors["duplicate-subscription"],
-      section: "draft-ietf-moq-transport-18 §5.1",
-    });
+    const error = new CountersignError(
+      "request-rejected",
+      "The peer published this track before it answered.",
+      {
+        protocolCode: requestErrors["duplicate-subscription"],
+        section: "draft-ietf-moq-transport-18 §5.1",
+      },
+    );
     this.abort(pending, CANCELLED, { cause: "failed", error });
   }
 

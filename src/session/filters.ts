@@ -55,10 +55,15 @@ export function endsBefore(end: Location, start: Location): boolean {
 /** The standalone fetch that a joining one means, or why it is refused. */
 export function joiningRange(
   range: Exclude<FetchRange, { kind: "standalone" }>,
-  subscription: { readonly track: FullTrackName; readonly forward: boolean; readonly joining: Location | undefined },
+  subscription: {
+    readonly track: FullTrackName;
+    readonly forward: boolean;
+    readonly joining: Location | undefined;
+  },
 ): Extract<FetchRange, { kind: "standalone" }> | RefusalBody {
   const { track, forward, joining } = subscription;
-  if (!forward) return refusal(requestErrors["invalid-range"], "The subscription to join has Forward State 0.");
+  if (!forward)
+    return refusal(requestErrors["invalid-range"], "The subscription to join has Forward State 0.");
   if (!joining) return refusal(requestErrors["invalid-range"], "Nothing was published yet.");
   // The draft subtracts without saying what happens below group 0; the track begins there.
   const relative = range.kind === "relative-joining" && range.joiningStart <= joining.group;
@@ -70,7 +75,8 @@ export function joiningRange(
         : 0;
   const start = { group, object: 0 };
   const end = afterObject(joining);
-  if (endsBefore(end, start)) return refusal(requestErrors["invalid-range"], "The range ends before it starts.");
+  if (endsBefore(end, start))
+    return refusal(requestErrors["invalid-range"], "The range ends before it starts.");
   return { kind: "standalone", track, start, end };
 }
 

@@ -25,5 +25,8 @@ const SESSION = [0x2e, 0x73, 0x65, 0x73, 0x73, 0x69, 0x6f, 0x6e];
 export function isRefusedNamespace(namespace: Namespace): boolean {
   const first = namespace[0];
   if (!first || first[0] !== DOT) return false;
-  return first.byteLength === 1 || (first.byteLength === SESSION.length && SESSION.every((byte, at) => byte === first[at]));
+  return (
+    first.byteLength === 1 ||
+    (first.byteLength === SESSION.length && SESSION.every((byte, at) => byte === first[at]))
+  );
 }

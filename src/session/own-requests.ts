@@ -54,19 +54,27 @@ function whyNot(core: SessionCore, body: RequestBody): CountersignError | undefi
   if (core.phase === "closed") return sessionClosed(undefined);
   if (core.goawayReceived) {
     // §10.4: no new requests after a GOAWAY.
-    return new CountersignError("session-going-away", "The peer asked us to leave and takes no new requests.", {
-      hint: "Open a session to the address its GOAWAY named and ask there.",
-    });
+    return new CountersignError(
+      "session-going-away",
+      "The peer asked us to leave and takes no new requests.",
+      {
+        hint: "Open a session to the address its GOAWAY named and ask there.",
+      },
+    );
   }
   if (body.type === "subscribe" || body.type === "publish") {
     const table = core.roleTable({ ours: true, message: body as RequestMessage });
     const holder = table.get(trackOfRequest(body as RequestMessage) ?? "");
     if (holder && holder.phase !== "draining") {
-      return new CountersignError("request-rejected", "This session has a subscription to that track already.", {
-        protocolCode: requestErrors["duplicate-subscription"],
-        section: "draft-ietf-moq-transport-18 §5.1",
-        hint: "Update or cancel the subscription that exists.",
-      });
+      return new CountersignError(
+        "request-rejected",
+        "This session has a subscription to that track already.",
+        {
+          protocolCode: requestErrors["duplicate-subscription"],
+          section: "draft-ietf-moq-transport-18 §5.1",
+          hint: "Update or cancel the subscription that exists.",
+        },
+      );
     }
   }
   return undefined;
@@ -136,7 +144,11 @@ function refused(core: SessionCore, request: RequestState, message: RequestError
   checkRedirect(core, request.message, message);
   const name = requestErrorName(message.errorCode);
   const error = new CountersignError(
-    name === "unauthorized" ? "unauthorized" : name === "going-away" ? "session-going-away" : "request-rejected",
+    name === "unauthorized"
+      ? "unauthorized"
+      : name === "going-away"
+        ? "session-going-away"
+        : "request-rejected",
     `The peer refused ${request.message.type}: ${name}${message.reason ? ` (${message.reason})` : ""}.`,
     { protocolCode: Number(message.errorCode), section: "draft-ietf-moq-transport-18 §10.6.2" },
   );
@@ -258,6 +270,9 @@ export function onNamespace(
 }
 
 /** The range of FETCH as it stands on the wire: last object + 1, or object 0 for a whole group. */
-export function wireEnd(end: { readonly group: Location["group"]; readonly object?: Location["object"] }): Location {
+export function wireEnd(end: {
+  readonly group: Location["group"];
+  readonly object?: Location["object"];
+}): Location {
   return { group: end.group, object: end.object === undefined ? 0 : addVarInt(end.object, 1) };
 }

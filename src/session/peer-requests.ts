@@ -4,11 +4,7 @@ import type { ControlMessage, FetchMessage, Parameters, RequestMessage } from ".
 import type { VarInt } from "../wire/varint.ts";
 import { type RequestState, type SessionCore, subscriptionTrack, trackOfRequest } from "./core.ts";
 import { endsBefore, joiningRange, refusal, resolveFilter, UNFILTERED } from "./filters.ts";
-import {
-  EXCESSIVE_LOAD_RETRY_MS,
-  MAX_PEER_REQUESTS,
-  MAX_WAITING_JOINS,
-} from "./limits.ts";
+import { EXCESSIVE_LOAD_RETRY_MS, MAX_PEER_REQUESTS, MAX_WAITING_JOINS } from "./limits.ts";
 import { isRefusedNamespace, overlaps } from "./namespaces.ts";
 import { hasMandatoryProperty } from "./properties.ts";
 import type { RefusalBody, ResponseBody, StreamHandle } from "./types.ts";
@@ -94,13 +90,19 @@ function refusalBeforeApplication(core: SessionCore, message: RequestMessage): R
   }
   const track = trackOfRequest(message);
   if (track !== undefined && message.type === "subscribe" && core.published.has(track)) {
-    return refusal(requestErrors["duplicate-subscription"], "This track is subscribed already in this session.");
+    return refusal(
+      requestErrors["duplicate-subscription"],
+      "This track is subscribed already in this session.",
+    );
   }
   if (track !== undefined && message.type === "publish") {
     const ours = core.subscribed.get(track);
     // A SUBSCRIBE of ours that is still pending gives way when this PUBLISH is accepted (§5.1).
     if (ours && !(ours.ours && ours.phase === "pending") && ours.phase !== "draining") {
-      return refusal(requestErrors["duplicate-subscription"], "This track is subscribed already in this session.");
+      return refusal(
+        requestErrors["duplicate-subscription"],
+        "This track is subscribed already in this session.",
+      );
     }
     if (hasMandatoryProperty(message.trackProperties)) {
       return refusal(requestErrors["unsupported-extension"], "A mandatory track property is not known here.");
@@ -113,7 +115,8 @@ function refusalBeforeApplication(core: SessionCore, message: RequestMessage): R
   }
   if (message.type === "fetch" && message.range.kind === "standalone") {
     const { start, end } = message.range;
-    if (endsBefore(end, start)) return refusal(requestErrors["invalid-range"], "The range ends before it starts.");
+    if (endsBefore(end, start))
+      return refusal(requestErrors["invalid-range"], "The range ends before it starts.");
   }
   return undefined;
 }
@@ -157,7 +160,10 @@ function join(core: SessionCore, request: RequestState, message: FetchMessage, j
   if (!subscription || !publishing) {
     core.refuse(
       request,
-      refusal(requestErrors["invalid-joining-request-id"], "No subscription of this session has that Request ID."),
+      refusal(
+        requestErrors["invalid-joining-request-id"],
+        "No subscription of this session has that Request ID.",
+      ),
     );
     return;
   }
@@ -189,7 +195,11 @@ function resolveJoin(
   const track = subscriptionTrack(subscription);
   const { publisher } = subscription;
   if (message.range.kind === "standalone" || !track || !publisher) return;
-  const range = joiningRange(message.range, { track, forward: publisher.forward, joining: publisher.joining });
+  const range = joiningRange(message.range, {
+    track,
+    forward: publisher.forward,
+    joining: publisher.joining,
+  });
   if ("errorCode" in range) core.refuse(request, range);
   else surface(core, request, { ...message, range });
 }
@@ -264,4 +274,3 @@ function giveWayTo(core: SessionCore, publish: RequestState): void {
   if (pending && pending !== publish) core.supersede(pending);
   core.subscribed.set(track, publish);
 }
-

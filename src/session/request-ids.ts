@@ -54,7 +54,11 @@ export class PeerRequestIds {
   /** Notes a use. Throws INVALID_REQUEST_ID for the wrong parity or a second use. */
   use(id: VarInt): void {
     if (!sentBy(this.#peer, id)) {
-      throw violation("§10.1", `Request ID ${id} has the parity of the other side.`, sessionErrors["invalid-request-id"]);
+      throw violation(
+        "§10.1",
+        `Request ID ${id} has the parity of the other side.`,
+        sessionErrors["invalid-request-id"],
+      );
     }
     if (compareVarInt(id, this.#end) >= 0) {
       if (id !== this.#end) this.#holes.push({ from: this.#end, to: id });

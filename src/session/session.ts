@@ -21,7 +21,14 @@ import { DRAIN_MS, MAX_DRAIN_MS } from "./limits.ts";
 import { finishFetch, onAnswer, onNamespace, open } from "./own-requests.ts";
 import { admit, releaseJoins, respond } from "./peer-requests.ts";
 import { sentBy } from "./request-ids.ts";
-import type { AliasRoute, PublisherView, SessionAction, SessionInput, StreamHandle, TimerName } from "./types.ts";
+import type {
+  AliasRoute,
+  PublisherView,
+  SessionAction,
+  SessionInput,
+  StreamHandle,
+  TimerName,
+} from "./types.ts";
 import { answerUpdate, onUpdate, refuseUpdate, sendUpdate } from "./updates.ts";
 import { violation } from "./violations.ts";
 
@@ -51,7 +58,8 @@ export class Session {
     if (core.phase === "closed") return this.#afterClose(input);
     try {
       dispatch(core, input);
-      for (const joined of core.waitingJoins.keys()) if (!core.requests.has(joined)) releaseJoins(core, joined);
+      for (const joined of core.waitingJoins.keys())
+        if (!core.requests.has(joined)) releaseJoins(core, joined);
     } catch (thrown) {
       if (!(thrown instanceof CountersignError)) throw thrown;
       closeFor(core, thrown);
@@ -72,7 +80,8 @@ export class Session {
   /** Where a fetch stream goes. An id that never was a fetch of ours is a violation, which the caller feeds back as "broken". */
   routeFetch(requestId: VarInt): AliasRoute {
     const request = this.#core.byId.get(requestId);
-    if (request?.ours && request.message.type === "fetch") return { kind: "subscription", stream: request.stream };
+    if (request?.ours && request.message.type === "fetch")
+      return { kind: "subscription", stream: request.stream };
     if (request || !this.#core.ownIds.issued(this.#core.role, requestId)) {
       throw violation("§11.4.4", `A stream answers FETCH ${requestId}, which was never sent.`);
     }
@@ -200,13 +209,18 @@ function onControlMessage(core: SessionCore, message: ControlMessage): void {
 function onSetup(core: SessionCore, message: SetupMessage): void {
   // Both are for native QUIC; every session of ours is WebTransport.
   if (message.authority !== undefined) {
-    throw violation("§10.3.1.1", "AUTHORITY may not be used over WebTransport.", sessionErrors["invalid-authority"]);
+    throw violation(
+      "§10.3.1.1",
+      "AUTHORITY may not be used over WebTransport.",
+      sessionErrors["invalid-authority"],
+    );
   }
   if (message.path !== undefined) {
     throw violation("§10.3.1.2", "PATH may not be used over WebTransport.", sessionErrors["invalid-path"]);
   }
   const authorizationTokens =
-    message.authorizationTokens && core.tokens.resolveSetup(message.authorizationTokens, core.role === "server");
+    message.authorizationTokens &&
+    core.tokens.resolveSetup(message.authorizationTokens, core.role === "server");
   core.peerSetup = { ...message, ...(authorizationTokens && { authorizationTokens }) };
   core.phase = "open";
   core.clearTimer("setup");
@@ -316,14 +330,18 @@ function endDone(core: SessionCore, request: RequestState): void {
   core.finish(request, done ? { cause: "done", done } : { cause: "finished" });
 }
 
-function onData(core: SessionCore, input: Extract<SessionInput, { type: "data-started" | "data-ended" }>): void {
+function onData(
+  core: SessionCore,
+  input: Extract<SessionInput, { type: "data-started" | "data-ended" }>,
+): void {
   const request = core.requests.get(input.stream);
   if (!request) return;
   const { subscriber } = request;
   if (subscriber) {
     if (input.type === "data-started") subscriber.streamsStarted++;
     else subscriber.streamsEnded++;
-    if (input.type === "data-ended" && request.phase === "draining" && allStreamsEnded(request)) endDone(core, request);
+    if (input.type === "data-ended" && request.phase === "draining" && allStreamsEnded(request))
+      endDone(core, request);
   } else if (request.message.type === "fetch" && input.type === "data-ended") {
     if (input.error) {
       core.abort(request, CANCELLED, { cause: "failed", error: input.error });
@@ -356,9 +374,13 @@ function onFinished(core: SessionCore, stream: StreamHandle): void {
     }
   }
   if (request.phase === "pending") {
-    const error = new CountersignError("stream-truncated", `The peer ended the stream of ${type} without an answer.`, {
-      section: "draft-ietf-moq-transport-18 §3.3.2",
-    });
+    const error = new CountersignError(
+      "stream-truncated",
+      `The peer ended the stream of ${type} without an answer.`,
+      {
+        section: "draft-ietf-moq-transport-18 §3.3.2",
+      },
+    );
     core.finish(request, { cause: "failed", error });
     return;
   }
@@ -400,9 +422,13 @@ function onTimer(core: SessionCore, timer: TimerName, stream: StreamHandle | und
       return;
     case "request": {
       if (request?.phase !== "pending" || !request.ours) return;
-      const error = new CountersignError("request-timeout", `The peer did not answer ${request.message.type} in time.`, {
-        hint: "The relay may be overloaded, or waiting for a publisher that is not there.",
-      });
+      const error = new CountersignError(
+        "request-timeout",
+        `The peer did not answer ${request.message.type} in time.`,
+        {
+          hint: "The relay may be overloaded, or waiting for a publisher that is not there.",
+        },
+      );
       core.abort(request, CANCELLED, { cause: "timeout", error });
       return;
     }

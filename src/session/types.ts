@@ -63,13 +63,28 @@ export type SessionInput =
   | { readonly type: "refuse-update"; readonly stream: StreamHandle; readonly refusal: RefusalBody }
   | { readonly type: "announce"; readonly stream: StreamHandle; readonly suffix: Namespace }
   | { readonly type: "unannounce"; readonly stream: StreamHandle; readonly suffix: Namespace }
-  | { readonly type: "blocked"; readonly stream: StreamHandle; readonly suffix: Namespace; readonly name: Uint8Array }
+  | {
+      readonly type: "blocked";
+      readonly stream: StreamHandle;
+      readonly suffix: Namespace;
+      readonly name: Uint8Array;
+    }
   | { readonly type: "done"; readonly stream: StreamHandle; readonly done: Omit<PublishDoneMessage, "type"> }
   /** The FETCH's data stream was ended by us: FIN, or reset when not `complete`. */
   | { readonly type: "fetch-served"; readonly stream: StreamHandle; readonly complete: boolean }
   /** Withdraws our request or gives up on the peer's. */
-  | { readonly type: "cancel"; readonly stream: StreamHandle; readonly code: number; readonly error?: CountersignError }
-  | { readonly type: "goaway"; readonly newUri: string; readonly timeoutMs: number; readonly stream?: StreamHandle }
+  | {
+      readonly type: "cancel";
+      readonly stream: StreamHandle;
+      readonly code: number;
+      readonly error?: CountersignError;
+    }
+  | {
+      readonly type: "goaway";
+      readonly newUri: string;
+      readonly timeoutMs: number;
+      readonly stream?: StreamHandle;
+    }
   | { readonly type: "close"; readonly code: number; readonly reason: string };
 
 /** setup: no SETUP came. request: no first response. drain: late streams after PUBLISH_DONE. goaway: the peer did not leave. */
@@ -77,7 +92,15 @@ export type TimerName = "setup" | "request" | "drain" | "goaway";
 
 /** How a subscription, fetch, announcement... came to its end. */
 export interface RequestEnd {
-  readonly cause: "refused" | "done" | "finished" | "cancelled-by-us" | "cancelled-by-peer" | "timeout" | "session-closed" | "failed";
+  readonly cause:
+    | "refused"
+    | "done"
+    | "finished"
+    | "cancelled-by-us"
+    | "cancelled-by-peer"
+    | "timeout"
+    | "session-closed"
+    | "failed";
   /** Absent for "done", "finished" and "cancelled-by-us". */
   readonly error?: CountersignError;
   /** For "refused". */
@@ -96,22 +119,45 @@ export type SessionAction =
   | { readonly type: "finish"; readonly stream: StreamHandle }
   /** Reset our half and stop the peer's. */
   | { readonly type: "abort"; readonly stream: StreamHandle; readonly code: number }
-  | { readonly type: "set-timer"; readonly timer: TimerName; readonly stream?: StreamHandle; readonly delayMs: number }
+  | {
+      readonly type: "set-timer";
+      readonly timer: TimerName;
+      readonly stream?: StreamHandle;
+      readonly delayMs: number;
+    }
   | { readonly type: "clear-timer"; readonly timer: TimerName; readonly stream?: StreamHandle }
   // For the application, by way of the driver.
   | { readonly type: "open"; readonly setup: SetupMessage }
   /** The first, positive response to our request. */
-  | { readonly type: "accepted"; readonly stream: StreamHandle; readonly message: SubscribeOkMessage | FetchOkMessage | RequestOkMessage }
+  | {
+      readonly type: "accepted";
+      readonly stream: StreamHandle;
+      readonly message: SubscribeOkMessage | FetchOkMessage | RequestOkMessage;
+    }
   /** The oldest update of ours without an answer got one. */
-  | { readonly type: "update-answered"; readonly stream: StreamHandle; readonly message: RequestOkMessage | RequestErrorMessage }
+  | {
+      readonly type: "update-answered";
+      readonly stream: StreamHandle;
+      readonly message: RequestOkMessage | RequestErrorMessage;
+    }
   /** A request of the peer that passed all checks, tokens resolved, joining fetches made standalone: answer with respond or refuse. */
   | { readonly type: "requested"; readonly stream: StreamHandle; readonly message: RequestMessage }
   /** The peer changes its request: answer with answer-update or refuse-update, in order. */
   | { readonly type: "updated"; readonly stream: StreamHandle; readonly parameters: Parameters }
   | { readonly type: "namespace-added"; readonly stream: StreamHandle; readonly suffix: Namespace }
   | { readonly type: "namespace-removed"; readonly stream: StreamHandle; readonly suffix: Namespace }
-  | { readonly type: "publish-blocked"; readonly stream: StreamHandle; readonly suffix: Namespace; readonly name: Uint8Array }
-  | { readonly type: "goaway"; readonly stream?: StreamHandle; readonly newUri: string; readonly timeoutMs: VarInt }
+  | {
+      readonly type: "publish-blocked";
+      readonly stream: StreamHandle;
+      readonly suffix: Namespace;
+      readonly name: Uint8Array;
+    }
+  | {
+      readonly type: "goaway";
+      readonly stream?: StreamHandle;
+      readonly newUri: string;
+      readonly timeoutMs: VarInt;
+    }
   /** The alias of a track became known (or died): streams that wait for it can be routed. */
   | { readonly type: "aliases-changed" }
   /** The request is over; exactly once for each handle that was opened or requested. Open data streams of it are to be dropped. */

@@ -18,7 +18,9 @@ import { overLimit, violation } from "./violations.ts";
 /** The sender of a request may update it; so may the subscriber of a PUBLISH, once it has accepted. */
 export function onUpdate(core: SessionCore, request: RequestState, message: RequestUpdateMessage): void {
   const { type } = request.message;
-  const mayUpdate = request.ours ? type === "publish" && request.phase === "established" : type !== "track-status";
+  const mayUpdate = request.ours
+    ? type === "publish" && request.phase === "established"
+    : type !== "track-status";
   if (!mayUpdate || request.phase === "draining") {
     throw violation("§10.9", `REQUEST_UPDATE may not come here on the stream of ${type}.`);
   }
@@ -74,7 +76,8 @@ function applyUpdate(request: RequestState, update: Parameters, answer: Paramete
   if (!publisher) return;
   const resumed = !publisher.forward && update.forward === true;
   if (update.forward !== undefined) publisher.forward = update.forward;
-  if (update.filter) publisher.range = resolveFilter(update.filter, answer.largestObject ?? publisher.joining);
+  if (update.filter)
+    publisher.range = resolveFilter(update.filter, answer.largestObject ?? publisher.joining);
   if (resumed) publisher.joining = answer.largestObject ?? publisher.joining;
 }
 

@@ -32,10 +32,14 @@ export function overLimit(
 
 /** The session ended under a request that was still open. */
 export function sessionClosed(cause: CountersignError | undefined): CountersignError {
-  return new CountersignError("session-closed", cause ? `The session ended: ${cause.message}` : "The session is closed.", {
-    ...(cause?.protocolCode !== undefined && { protocolCode: cause.protocolCode }),
-    ...(cause?.section !== undefined && { section: cause.section }),
-    ...(cause && { cause }),
-    hint: "Connect again; what was delivered so far stays good.",
-  });
+  return new CountersignError(
+    "session-closed",
+    cause ? `The session ended: ${cause.message}` : "The session is closed.",
+    {
+      ...(cause?.protocolCode !== undefined && { protocolCode: cause.protocolCode }),
+      ...(cause?.section !== undefined && { section: cause.section }),
+      ...(cause && { cause }),
+      hint: "Connect again; what was delivered so far stays good.",
+    },
+  );
 }

@@ -18,7 +18,13 @@ export interface ObjectSink {
   streamStart?(header: SubgroupHeader): void;
   object(object: MoqObject): void;
   /** A stream of this request ended. `complete`: by FIN; with `endOfGroup` the last object seen is the group's last. Otherwise reset or cut, `error` says how. */
-  streamEnd?(end: { readonly group: VarInt; readonly subgroup: VarInt | undefined; readonly complete: boolean; readonly endOfGroup: boolean; readonly error?: CountersignError }): void;
+  streamEnd?(end: {
+    readonly group: VarInt;
+    readonly subgroup: VarInt | undefined;
+    readonly complete: boolean;
+    readonly endOfGroup: boolean;
+    readonly error?: CountersignError;
+  }): void;
   /** Fetches only: a stretch that the peer says holds nothing, or that it does not know. */
   gap?(gap: FetchGap): void;
   /** Back-pressure: asked after each read of a stream; it is not read on before the promise settles. Must not reject. */
@@ -167,13 +173,20 @@ export interface IncomingNamespace {
   reject(rejection: Rejection): void;
 }
 
-export interface IncomingSubscribeNamespace {
+/** SUBSCRIBE_NAMESPACE or SUBSCRIBE_TRACKS. For the first, `add` and `remove` send NAMESPACE and NAMESPACE_DONE; for the second, `blocked` sends PUBLISH_BLOCKED. */
+export interface IncomingPrefix {
   readonly prefix: Namespace;
   readonly parameters: Parameters;
   readonly cancelled: Promise<void>;
-  accept(): { add(suffix: Namespace): void; remove(suffix: Namespace): void };
+  accept(): {
+    add(suffix: Namespace): void;
+    remove(suffix: Namespace): void;
+    blocked(suffix: Namespace, name: Uint8Array): void;
+  };
   reject(rejection: Rejection): void;
 }
+
+export type IncomingSubscribeNamespace = IncomingPrefix;
 
 export interface IncomingPublish {
   readonly track: FullTrackName;
@@ -192,6 +205,7 @@ export interface RequestHandlers {
   trackStatus?(track: FullTrackName): Promise<{ largest?: Location } | Rejection>;
   publishNamespace?(request: IncomingNamespace): void;
   subscribeNamespace?(request: IncomingSubscribeNamespace): void;
+  subscribeTracks?(request: IncomingPrefix): void;
   publish?(request: IncomingPublish): void;
 }
 
@@ -226,9 +240,20 @@ export interface Connection {
   joiningFetch(options: JoiningFetchOptions, sink: ObjectSink): Promise<FetchResult>;
   trackStatus(track: FullTrackName): Promise<{ largest: Location | undefined }>;
   publishNamespace(namespace: Namespace): Promise<AnnouncedNamespace>;
-  subscribeNamespace(prefix: Namespace, listener: { added(namespace: Namespace): void; removed(namespace: Namespace): void }): Promise<{ cancel(): void; ended: Promise<void> }>;
+  subscribeNamespace(
+    prefix: Namespace,
+    listener: { added(namespace: Namespace): void; removed(namespace: Namespace): void },
+  ): Promise<{ cancel(): void; ended: Promise<void> }>;
+  /** SUBSCRIBE_TRACKS: asks the peer to PUBLISH every track under the prefix; they arrive at the `publish` handler. `blocked` names those it could not. */
+  subscribeTracks(
+    prefix: Namespace,
+    options?: { forward?: boolean; blocked?(track: FullTrackName): void },
+  ): Promise<{ cancel(): void; ended: Promise<void> }>;
   /** PUBLISH: offers a track; resolves when the peer accepts. */
-  publish(track: FullTrackName, options: { largest?: Location; parameters?: Parameters; trackProperties?: readonly KeyValue[] }): Promise<PublishedTrack>;
+  publish(
+    track: FullTrackName,
+    options: { largest?: Location; parameters?: Parameters; trackProperties?: readonly KeyValue[] },
+  ): Promise<PublishedTrack>;
   /** GOAWAY: asks the peer to move. */
   goaway(newUri: string, timeoutMs: number): void;
   close(code?: number, reason?: string): void;

@@ -30,7 +30,11 @@ export interface WebTransportPort {
   readonly protocol?: string | undefined;
   readonly incomingUnidirectionalStreams: ReadableStream<ReadableStream<Uint8Array>>;
   readonly incomingBidirectionalStreams: ReadableStream<BidiStream>;
-  readonly datagrams: { readonly readable: ReadableStream<Uint8Array>; readonly maxDatagramSize: number; readonly writable?: WritableStream<Uint8Array> };
+  readonly datagrams: {
+    readonly readable: ReadableStream<Uint8Array>;
+    readonly maxDatagramSize: number;
+    readonly writable?: WritableStream<Uint8Array>;
+  };
   createUnidirectionalStream(options?: { sendOrder?: number }): Promise<WritableStream<Uint8Array>>;
   createBidirectionalStream(options?: { sendOrder?: number }): Promise<BidiStream>;
   close(info?: { closeCode?: number; reason?: string }): void;

@@ -1,0 +1,169 @@
+/** Opening a session: `connect` dials as a client, `accept` takes a WebTransport session that a server was given. */
+import { type Clock, systemClock } from "../clock.ts";
+import { CountersignError, toCountersignError } from "../errors.ts";
+import type { Role } from "../session/types.ts";
+import type { Version } from "../wire/codec.ts";
+import type { AuthToken } from "../wire/messages.ts";
+import { codecFor, supportedVersions } from "../wire/registry.ts";
+import type { Connection, RequestHandlers } from "./connection.ts";
+import { Driver } from "./driver.ts";
+import { CONNECT_TIMEOUT_MS, MAX_OBJECT_BYTES, REQUEST_TIMEOUT_MS, SETUP_TIMEOUT_MS } from "./limits.ts";
+import { connectionOver } from "./open-connection.ts";
+import type { Dial, WebTransportPort } from "./port.ts";
+import { handled } from "./stream-errors.ts";
+
+/** What both ends of a session can set. Every value has a default. */
+export interface SessionSettings {
+  /** Drafts to speak, best first; default: all we know. Without negotiation (Firefox, some servers) the first one is spoken. */
+  readonly versions?: readonly Version[];
+  readonly clock?: Clock;
+  /** Milliseconds until SETUP came; see limits.ts for all of these. */
+  readonly setupTimeoutMs?: number;
+  /** Milliseconds until a request's first answer. */
+  readonly requestTimeoutMs?: number;
+  /** Bytes of one object's payload. */
+  readonly maxObjectBytes?: number;
+  /** MOQT_IMPLEMENTATION; "" sends none. */
+  readonly implementation?: string;
+}
+
+export interface ConnectOptions extends SessionSettings {
+  /** https: address of the relay. */
+  readonly url: string;
+  /** SHA-256 digests of certificates to accept (development and tests). */
+  readonly certificateHashes?: readonly Uint8Array[];
+  /** Milliseconds until the WebTransport session is open. */
+  readonly connectTimeoutMs?: number;
+  /** Tokens that authorize the session itself (SETUP). */
+  readonly authorizationTokens?: readonly AuthToken[];
+  readonly signal?: AbortSignal;
+}
+
+export interface AcceptOptions extends SessionSettings {
+  /** The address that was asked for; only reported. */
+  readonly url?: string;
+}
+
+/** The name under which we introduce ourselves in SETUP. */
+export const IMPLEMENTATION = "countersign";
+
+/**
+ * Opens a session to a relay.
+ *
+ * Rejects with a CountersignError: what `dial` rejects with ("address-invalid", "connect-failed", "certificate-refused",
+ * "webtransport-unavailable"), "connect-timeout", "version-unsupported", "protocol-violation", "session-closed"; or with the signal's reason.
+ */
+export async function connect(
+  dial: Dial,
+  options: ConnectOptions,
+  handlers: RequestHandlers = {},
+): Promise<Connection> {
+  const { url, signal, clock = systemClock, connectTimeoutMs = CONNECT_TIMEOUT_MS } = options;
+  const versions = options.versions ?? supportedVersions;
+  signal?.throwIfAborted();
+  const giveUp = new AbortController();
+  const abort = () => giveUp.abort(signal?.reason);
+  signal?.addEventListener("abort", abort, { once: true });
+  const stopTimer = clock.setTimer(connectTimeoutMs, () => giveUp.abort(timeoutError(url, connectTimeoutMs)));
+  try {
+    const { certificateHashes } = options;
+    const dialed = dial(
+      { url, protocols: versions, ...(certificateHashes && { certificateHashes }) },
+      giveUp.signal,
+    );
+    const port = await orAbort(dialed, giveUp.signal, (late) => late.close());
+    stopTimer();
+    return await open("client", port, options, handlers, giveUp.signal);
+  } catch (thrown) {
+    if (signal?.aborted) throw signal.reason;
+    throw toCountersignError(thrown, "connect-failed", { peer: url });
+  } finally {
+    stopTimer();
+    signal?.removeEventListener("abort", abort);
+  }
+}
+
+/** Takes a WebTransport session as a server. Rejects like connect(), without what only dialing can meet. */
+export function accept(
+  port: WebTransportPort,
+  options: AcceptOptions,
+  handlers: RequestHandlers,
+): Promise<Connection> {
+  return open("server", port, options, handlers, undefined);
+}
+
+async function open(
+  role: Role,
+  port: WebTransportPort,
+  options: SessionSettings & { readonly url?: string; readonly authorizationTokens?: readonly AuthToken[] },
+  handlers: RequestHandlers,
+  signal: AbortSignal | undefined,
+): Promise<Connection> {
+  const codec = chooseCodec(port, options.versions ?? supportedVersions);
+  const { authorizationTokens } = options;
+  const driver = new Driver(port, {
+    role,
+    codec,
+    handlers,
+    clock: options.clock ?? systemClock,
+    setupTimeoutMs: options.setupTimeoutMs ?? SETUP_TIMEOUT_MS,
+    requestTimeoutMs: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
+    maxObjectBytes: options.maxObjectBytes ?? MAX_OBJECT_BYTES,
+    implementation: options.implementation ?? IMPLEMENTATION,
+    ...(authorizationTokens && { authorizationTokens }),
+  });
+  const close = () => driver.handle({ type: "close", code: 0, reason: "" });
+  signal?.addEventListener("abort", close, { once: true });
+  try {
+    const setup = await driver.start();
+    return connectionOver(driver, options.url ?? "", setup);
+  } finally {
+    signal?.removeEventListener("abort", close);
+  }
+}
+
+function chooseCodec(port: WebTransportPort, versions: readonly Version[]) {
+  const { protocol } = port;
+  const first = versions[0];
+  if (first === undefined) throw new CountersignError("invalid-options", "No MOQT version is configured.");
+  // No negotiation, or none that we can see: both ends go by their configuration.
+  if (!protocol) return codecFor(first);
+  if (versions.some((version) => version === protocol)) return codecFor(protocol);
+  port.close();
+  throw new CountersignError(
+    "version-unsupported",
+    `The server chose "${protocol}", which was not offered.`,
+    {
+      hint: `This client speaks: ${versions.join(", ")}.`,
+    },
+  );
+}
+
+function timeoutError(url: string, timeoutMs: number): CountersignError {
+  return new CountersignError("connect-timeout", `No WebTransport session within ${timeoutMs} ms.`, {
+    peer: url,
+    hint: "Check that the address is right and that UDP to its port is let through.",
+  });
+}
+
+/** The promise, or the abort's reason when that comes first; then `late` gets what the promise may still bring. */
+function orAbort<T>(promise: Promise<T>, signal: AbortSignal, late: (value: T) => void): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const aborted = () => {
+      reject(signal.reason);
+      handled(promise.then(late));
+    };
+    signal.addEventListener("abort", aborted, { once: true });
+    const settled = () => signal.removeEventListener("abort", aborted);
+    promise.then(
+      (value) => {
+        settled();
+        resolve(value);
+      },
+      (thrown: unknown) => {
+        settled();
+        reject(thrown);
+      },
+    );
+  });
+}

@@ -1,0 +1,491 @@
+/**
+ * A connection: the session machine run on the streams of one WebTransport session.
+ *
+ * The machine (session/) decides, this class carries out: it opens and ends streams, keeps the timers, and passes on what concerns a request
+ * to the object that stands for it. Actions are carried out one after the other in the order they were decided, also when carrying one out
+ * makes the application ask for the next thing.
+ */
+import type { Clock } from "../clock.ts";
+import { CountersignError } from "../errors.ts";
+import { AUTH_TOKEN_CACHE_BYTES } from "../session/limits.ts";
+import { Session } from "../session/session.ts";
+import type { Role, SessionAction, SessionInput, StreamHandle, TimerName } from "../session/types.ts";
+import type { MoqtCodec } from "../wire/codec.ts";
+import { sessionErrorName, sessionErrors, streamResets } from "../wire/codes.ts";
+import type { AuthToken, SetupMessage } from "../wire/messages.ts";
+import type { ConnectionEnd, RequestHandlers } from "./connection.ts";
+import { DataReceiver } from "./data-receiver.ts";
+import { deferred } from "./deferred.ts";
+import type { Host, RequestObserver } from "./host.ts";
+import { receiveRequest } from "./incoming-requests.ts";
+import { CONTROL_END_GRACE_MS } from "./limits.ts";
+import { MessageSender, readMessages } from "./messages.ts";
+import type { BidiStream, WebTransportPort } from "./port.ts";
+import { RequestStream } from "./request-stream.ts";
+import { handled, ignore, streamErrorReason } from "./stream-errors.ts";
+import { UnknownAliases } from "./unknown-aliases.ts";
+
+export interface DriverOptions {
+  readonly role: Role;
+  readonly codec: MoqtCodec;
+  readonly clock: Clock;
+  readonly handlers: RequestHandlers;
+  readonly setupTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  readonly maxObjectBytes: number;
+  readonly implementation: string;
+  readonly authorizationTokens?: readonly AuthToken[];
+}
+
+export class Driver implements Host {
+  readonly codec: MoqtCodec;
+  readonly clock: Clock;
+  readonly port: WebTransportPort;
+  readonly session: Session;
+  readonly maxObjectBytes: number;
+  readonly unknownAliases: UnknownAliases;
+  onGoaway: ((goaway: { newUri: string; timeoutMs: number }) => void) | undefined;
+
+  readonly role: Role;
+  readonly #options: DriverOptions;
+  readonly #opened = deferred<SetupMessage>();
+  readonly #closed = deferred<ConnectionEnd>();
+  readonly #queue: SessionAction[] = [];
+  #running = false;
+  #over = false;
+  #nextStream: StreamHandle = 0;
+  readonly #streams = new Map<StreamHandle, RequestStream>();
+  readonly #observers = new Map<StreamHandle, RequestObserver>();
+  readonly #timers = new Map<string, () => void>();
+  #control: MessageSender | undefined;
+  #earlyControl: Uint8Array[] = [];
+  #peerControl = false;
+  /** Readers and writers that the end of the session has to stop, beyond those of requests. */
+  readonly #readers = new Set<ReadableStreamDefaultReader<unknown>>();
+  #datagramWriter: WritableStreamDefaultWriter<Uint8Array> | undefined;
+
+  constructor(port: WebTransportPort, options: DriverOptions) {
+    this.port = port;
+    this.role = options.role;
+    this.codec = options.codec;
+    this.clock = options.clock;
+    this.maxObjectBytes = options.maxObjectBytes;
+    this.#options = options;
+    this.unknownAliases = new UnknownAliases(options.clock);
+    this.session = new Session({
+      role: options.role,
+      setupTimeoutMs: options.setupTimeoutMs,
+      requestTimeoutMs: options.requestTimeoutMs,
+    });
+    handled(this.#opened.promise);
+  }
+
+  get closed(): Promise<ConnectionEnd> {
+    return this.#closed.promise;
+  }
+
+  /** Exchanges SETUP. Resolves with the peer's; rejects when the session ended first. */
+  start(): Promise<SetupMessage> {
+    this.port.closed.then(
+      (info) => this.#transportClosed(info.closeCode, info.reason),
+      (thrown: unknown) => this.#connectionLost(thrown),
+    );
+    const { implementation, authorizationTokens } = this.#options;
+    this.handle({
+      type: "start",
+      setup: {
+        maxAuthTokenCacheSize: AUTH_TOKEN_CACHE_BYTES,
+        implementation,
+        ...(authorizationTokens && { authorizationTokens }),
+      },
+    });
+    void this.#openControl();
+    void this.#acceptAll(this.port.incomingUnidirectionalStreams, (stream) => void this.#receive(stream));
+    void this.#readDatagrams();
+    // Requests that come before SETUP stay where they are, at no cost to us (§3.3 asks to buffer them).
+    this.#opened.promise.then(
+      () => this.#acceptAll(this.port.incomingBidirectionalStreams, (stream) => this.#acceptRequest(stream)),
+      ignore,
+    );
+    return this.#opened.promise;
+  }
+
+  // --- Host ---
+
+  handle(input: SessionInput): void {
+    this.#queue.push(...this.session.handle(input));
+    if (this.#running) return;
+    this.#running = true;
+    try {
+      for (let action = this.#queue.shift(); action; action = this.#queue.shift()) this.#perform(action);
+    } finally {
+      this.#running = false;
+    }
+  }
+
+  queuedBytes(stream: StreamHandle): number {
+    return this.#streams.get(stream)?.queuedBytes ?? 0;
+  }
+
+  observer(stream: StreamHandle): RequestObserver | undefined {
+    return this.#observers.get(stream);
+  }
+
+  sendDatagram(bytes: Uint8Array): void {
+    const { writable, maxDatagramSize } = this.port.datagrams;
+    if (this.#over || !writable || bytes.byteLength > maxDatagramSize) return;
+    this.#datagramWriter ??= writable.getWriter();
+    handled(this.#datagramWriter.closed);
+    handled(this.#datagramWriter.write(bytes));
+  }
+
+  // --- For requests.ts ---
+
+  /** A handle for a request of ours, with the observer that will hear of it. */
+  prepare<T extends RequestObserver>(
+    make: (stream: StreamHandle) => T,
+  ): { stream: StreamHandle; observer: T } {
+    const stream = this.#nextStream++;
+    const observer = make(stream);
+    this.#observers.set(stream, observer);
+    return { stream, observer };
+  }
+
+  /** The request id that "open-request" used. */
+  readonly requestIds = new Map<StreamHandle, bigint | number>();
+
+  // --- Actions ---
+
+  #perform(action: SessionAction): void {
+    switch (action.type) {
+      case "send-control":
+        this.#sendControl(this.#encode(action.message));
+        return;
+      case "open-request":
+        this.requestIds.set(action.stream, action.message.requestId);
+        void this.#openRequest(action.stream, this.codec.encodeMessage(action.message));
+        return;
+      case "send":
+        this.#streams.get(action.stream)?.send(this.codec.encodeMessage(action.message));
+        return;
+      case "finish":
+        this.#streams.get(action.stream)?.finish();
+        return;
+      case "abort":
+        this.#streams.get(action.stream)?.abort(action.code);
+        return;
+      case "set-timer":
+        this.#setTimer(action.timer, action.stream, action.delayMs);
+        return;
+      case "clear-timer":
+        this.#clearTimer(action.timer, action.stream);
+        return;
+      case "open":
+        this.#opened.resolve(action.setup);
+        return;
+      case "accepted":
+        this.#tell(() => this.#observers.get(action.stream)?.onAccepted?.(action.message));
+        return;
+      case "update-answered":
+        this.#observers.get(action.stream)?.onUpdateAnswered?.(action.message);
+        return;
+      case "requested":
+        receiveRequest(this, action.stream, action.message, this.#options.handlers, (observer) => {
+          if (this.#observers.has(action.stream)) this.#observers.set(action.stream, observer);
+        });
+        return;
+      case "updated":
+        this.#tell(() => this.#observers.get(action.stream)?.onUpdated?.(action.parameters));
+        return;
+      case "namespace-added":
+      case "namespace-removed": {
+        const added = action.type === "namespace-added";
+        this.#tell(() => this.#observers.get(action.stream)?.onNamespace?.(added, action.suffix));
+        return;
+      }
+      case "publish-blocked":
+        this.#tell(() => this.#observers.get(action.stream)?.onBlocked?.(action.suffix, action.name));
+        return;
+      case "goaway": {
+        const { newUri, timeoutMs, stream } = action;
+        this.#tell(() => {
+          if (stream === undefined) this.onGoaway?.({ newUri, timeoutMs: Number(timeoutMs) });
+          else this.#observers.get(stream)?.onGoaway?.(newUri, timeoutMs);
+        });
+        return;
+      }
+      case "aliases-changed":
+        this.unknownAliases.changed();
+        return;
+      case "ended":
+        this.#requestEnded(action);
+        return;
+      case "closed":
+        this.#close(action);
+    }
+  }
+
+  /** Runs application code; what it throws is reported as unhandled, and the session goes on. */
+  #tell(call: () => void): void {
+    try {
+      call();
+    } catch (thrown) {
+      void Promise.reject(thrown);
+    }
+  }
+
+  #encode(message: Parameters<MoqtCodec["encodeMessage"]>[0]): Uint8Array {
+    return message.type === "setup"
+      ? this.codec.encodeSetup(message, this.#options.role)
+      : this.codec.encodeMessage(message);
+  }
+
+  #requestEnded({ stream, end }: Extract<SessionAction, { type: "ended" }>): void {
+    const observer = this.#observers.get(stream);
+    this.#observers.delete(stream);
+    this.requestIds.delete(stream);
+    this.#clearTimer("goaway", stream);
+    if (!observer) return;
+    for (const receiver of [...(observer.receivers ?? [])]) receiver.stop(streamResets.cancelled, end.error);
+    this.#tell(() => observer.onEnded(end));
+  }
+
+  // --- Timers ---
+
+  #setTimer(timer: TimerName, stream: StreamHandle | undefined, delayMs: number): void {
+    const key = `${timer} ${stream ?? ""}`;
+    this.#timers.get(key)?.();
+    const cancel = this.clock.setTimer(delayMs, () => {
+      this.#timers.delete(key);
+      this.handle({ type: "timer", timer, ...(stream !== undefined && { stream }) });
+    });
+    this.#timers.set(key, cancel);
+  }
+
+  #clearTimer(timer: TimerName, stream: StreamHandle | undefined): void {
+    const key = `${timer} ${stream ?? ""}`;
+    this.#timers.get(key)?.();
+    this.#timers.delete(key);
+  }
+
+  // --- Control streams ---
+
+  async #openControl(): Promise<void> {
+    try {
+      const writable = await this.port.createUnidirectionalStream();
+      if (this.#over) {
+        handled(writable.abort(streamErrorReason(streamResets["session-closed"])));
+        return;
+      }
+      // §3.3: closing a control stream ends the session; the peer stopping ours says no more than its reset would.
+      this.#control = new MessageSender(writable, ignore);
+      for (const bytes of this.#earlyControl) this.#control.send(bytes);
+      this.#earlyControl = [];
+    } catch (thrown) {
+      this.#connectionLost(thrown);
+    }
+  }
+
+  #sendControl(bytes: Uint8Array): void {
+    if (this.#control) this.#control.send(bytes);
+    else this.#earlyControl.push(bytes);
+  }
+
+  async #readControl(reader: ReadableStreamDefaultReader<Uint8Array>, first: Uint8Array): Promise<void> {
+    if (this.#peerControl) {
+      this.#broken("§3.3", "The peer opened a second control stream.");
+      return;
+    }
+    this.#peerControl = true;
+    const ended = () => {
+      if (this.#over) return;
+      // A session that ends takes its control stream along; only if nothing of that is heard, the stream ended alone.
+      this.#timers.set(
+        "control-ended",
+        this.clock.setTimer(CONTROL_END_GRACE_MS, () => this.handle({ type: "control-ended" })),
+      );
+    };
+    await readMessages(
+      reader,
+      this.codec.controlDecoder("control"),
+      {
+        message: (message) => this.handle({ type: "control-message", message }),
+        finished: ended,
+        failed: ended,
+        broken: (error) => this.handle({ type: "broken", error }),
+      },
+      first,
+    );
+  }
+
+  #broken(section: string, message: string): void {
+    const error = new CountersignError("protocol-violation", message, {
+      protocolCode: sessionErrors["protocol-violation"],
+      section: `${this.codec.draft} ${section}`,
+    });
+    this.handle({ type: "broken", error });
+  }
+
+  // --- Streams of the peer ---
+
+  async #acceptAll<T>(streams: ReadableStream<T>, take: (stream: T) => void): Promise<void> {
+    const reader = streams.getReader();
+    this.#readers.add(reader);
+    try {
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (done || this.#over) return;
+        take(value);
+      }
+    } catch {
+      // The session ended; port.closed says why.
+    } finally {
+      this.#readers.delete(reader);
+    }
+  }
+
+  /** Classifies a unidirectional stream by its first bytes and reads it to its end. */
+  async #receive(stream: ReadableStream<Uint8Array>): Promise<void> {
+    const reader = stream.getReader();
+    this.#readers.add(reader);
+    try {
+      let head: Uint8Array | undefined;
+      for (;;) {
+        const { done, value } = await reader.read();
+        // A stream that ends before it says what it is has nothing to say.
+        if (done || this.#over) return;
+        head = head ? concat(head, value) : value;
+        const kind = this.codec.peekUniStream(head);
+        if (kind === undefined) continue;
+        if (kind === "control") await this.#readControl(reader, head);
+        else await new DataReceiver(this, reader).run(head);
+        return;
+      }
+    } catch (thrown) {
+      if (thrown instanceof CountersignError) this.handle({ type: "broken", error: thrown });
+    } finally {
+      this.#readers.delete(reader);
+    }
+  }
+
+  #acceptRequest(stream: BidiStream): void {
+    this.#watch(this.#nextStream++, true).attach(stream, this.codec.controlDecoder("request"));
+  }
+
+  async #openRequest(stream: StreamHandle, first: Uint8Array): Promise<void> {
+    const requestStream = this.#watch(stream, false);
+    requestStream.send(first);
+    try {
+      const bidi = await this.port.createBidirectionalStream();
+      if (this.#over) requestStream.abort(streamResets["session-closed"]);
+      requestStream.attach(bidi, this.codec.controlDecoder("request"));
+    } catch (thrown) {
+      const error = new CountersignError("session-closed", "No stream can be opened for a request.", {
+        cause: thrown,
+      });
+      this.handle({ type: "cancel", stream, code: streamResets.cancelled, error });
+      this.#streams.delete(stream);
+    }
+  }
+
+  #watch(stream: StreamHandle, ofPeer: boolean): RequestStream {
+    let first = ofPeer;
+    const requestStream = new RequestStream(this.clock, {
+      message: (message) => {
+        if (first) this.#observers.set(stream, { onEnded: ignore });
+        this.handle({ type: first ? "request-opened" : "request-message", stream, message });
+        first = false;
+      },
+      finished: () => {
+        // A stream without a message asked for nothing.
+        if (first) requestStream.abort(streamResets.cancelled);
+        else this.handle({ type: "request-finished", stream });
+      },
+      cancelled: (code) => {
+        if (first) requestStream.abort(streamResets.cancelled);
+        else this.handle({ type: "request-cancelled", stream, ...(code !== undefined && { code }) });
+      },
+      broken: (error) => this.handle({ type: "broken", error }),
+      gone: () => this.#streams.delete(stream),
+    });
+    this.#streams.set(stream, requestStream);
+    return requestStream;
+  }
+
+  async #readDatagrams(): Promise<void> {
+    await this.#acceptAll(this.port.datagrams.readable, (bytes) => {
+      try {
+        const datagram = this.codec.decodeDatagram(bytes);
+        if (datagram.type === "padding") return;
+        const route = this.session.route(datagram.trackAlias);
+        // §11.3: a datagram of an unknown alias may be dropped, and datagrams are made to be lost.
+        const sink = route.kind === "subscription" ? this.#observers.get(route.stream)?.sink : undefined;
+        const { object } = datagram;
+        const start = {
+          group: object.group,
+          object: object.object,
+          payloadLength: object.payload.byteLength,
+        };
+        this.#tell(() => {
+          if (sink && (object.status !== "normal" || sink.accept?.(start) !== false)) sink.object(object);
+        });
+      } catch (thrown) {
+        if (!(thrown instanceof CountersignError)) throw thrown;
+        if (thrown.protocolCode !== undefined) this.handle({ type: "broken", error: thrown });
+      }
+    });
+  }
+
+  // --- The end ---
+
+  #transportClosed(closeCode: number, reason: string): void {
+    if (closeCode === 0) {
+      this.handle({ type: "transport-closed" });
+      return;
+    }
+    const name = sessionErrorName(closeCode);
+    const error = new CountersignError(
+      "session-closed",
+      `The peer closed the session: ${name}${reason ? ` (${reason})` : ""}.`,
+      {
+        protocolCode: closeCode,
+        section: `${this.codec.draft} §3.5`,
+      },
+    );
+    this.handle({ type: "transport-closed", error });
+  }
+
+  #connectionLost(thrown: unknown): void {
+    const error = new CountersignError("session-closed", "The connection was lost.", {
+      cause: thrown,
+      hint: "The network changed or the relay went away; connect again.",
+    });
+    this.handle({ type: "transport-closed", error });
+  }
+
+  #close(action: Extract<SessionAction, { type: "closed" }>): void {
+    this.#over = true;
+    for (const cancel of this.#timers.values()) cancel();
+    this.#timers.clear();
+    this.unknownAliases.clear();
+    const code = streamResets["session-closed"];
+    for (const stream of [...this.#streams.values()]) stream.abort(code);
+    this.#streams.clear();
+    this.#control?.destroy(code);
+    for (const reader of [...this.#readers]) handled(reader.cancel(streamErrorReason(code)));
+    if (this.#datagramWriter) handled(this.#datagramWriter.abort(streamErrorReason(code)));
+    if (action.tellPeer) this.port.close({ closeCode: action.code, reason: action.reason });
+    const { error, byUs } = action;
+    this.#opened.reject(
+      error ?? new CountersignError("session-closed", "The session was closed before it was set up."),
+    );
+    this.#closed.resolve({ error, byUs });
+  }
+}
+
+function concat(a: Uint8Array, b: Uint8Array): Uint8Array<ArrayBuffer> {
+  const joined = new Uint8Array(a.byteLength + b.byteLength);
+  joined.set(a);
+  joined.set(b, a.byteLength);
+  return joined;
+}
