@@ -1,0 +1,82 @@
+/** What the page plays and what it may switch: from the launcher, or from the address bar when the page stands alone. */
+import type { PlayerOptions } from "../src/index.ts";
+
+export interface DemoPeer {
+  readonly name: string;
+  readonly url: string;
+  readonly kind: "objects" | "manifests";
+  readonly running: boolean;
+  readonly fault: string;
+}
+
+export interface DemoConfig {
+  readonly player: Pick<PlayerOptions, "broadcast" | "objects" | "manifests" | "trust">;
+  /** Peers that the visitor can stop, start and corrupt; empty when the page does not run beside its launcher. */
+  readonly peers: readonly DemoPeer[];
+  readonly faults: Readonly<Record<string, string>>;
+}
+
+export type PeerAction = { readonly action: "stop" | "start" } | { readonly action: "fault"; readonly fault: string };
+
+function list(params: URLSearchParams, name: string): string[] {
+  return params.getAll(name).flatMap((value) => value.split(","));
+}
+
+/** `?broadcast=a/b&objects=URL&manifests=URL&root=HEX[&hash=HEX]`: plays any broadcast, with no launcher. */
+function fromAddress(params: URLSearchParams): DemoConfig | undefined {
+  const broadcast = params.get("broadcast");
+  if (broadcast === null) return undefined;
+  const certificateHashes = list(params, "hash");
+  const peer = (url: string) => ({ url, certificateHashes });
+  return {
+    player: {
+      broadcast,
+      objects: list(params, "objects").map(peer),
+      manifests: list(params, "manifests").map(peer),
+      trust: { roots: list(params, "root") },
+    },
+    peers: [],
+    faults: {},
+  };
+}
+
+/** Options that the address bar may add to either: `?target=150&resume=position&replay=off&autoplay`. */
+export function optionsFromAddress(params: URLSearchParams): Partial<PlayerOptions> {
+  const target = params.get("target");
+  return {
+    ...(target !== null && { targetLatencyMs: Number(target) }),
+    ...(params.get("resume") === "position" && { resume: "position" as const }),
+    ...(params.get("replay") === "off" && { replay: false }),
+  };
+}
+
+const REMEMBERED = "countersign-demo-config";
+
+/** The launcher's configuration is remembered, so that the page finds its stored broadcast again when everything else is gone. */
+export async function loadConfig(params: URLSearchParams): Promise<DemoConfig> {
+  const given = fromAddress(params);
+  if (given) return given;
+  try {
+    const response = await fetch("/demo/config.json");
+    if (!response.ok) throw new Error(`the launcher answered ${response.status}`);
+    const config = (await response.json()) as DemoConfig;
+    localStorage.setItem(REMEMBERED, JSON.stringify({ ...config, peers: [] }));
+    return config;
+  } catch (error) {
+    const remembered = localStorage.getItem(REMEMBERED);
+    if (remembered !== null) return JSON.parse(remembered) as DemoConfig;
+    throw error;
+  }
+}
+
+/** Resolves with the peers as they are afterwards. */
+export async function control(peer: string, action: PeerAction): Promise<readonly DemoPeer[]> {
+  const response = await fetch("/demo/control", {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ peer, ...action }),
+  });
+  const answer = (await response.json()) as { peers?: readonly DemoPeer[]; error?: string };
+  if (!response.ok || !answer.peers) throw new Error(answer.error ?? `the launcher answered ${response.status}`);
+  return answer.peers;
+}

@@ -1,0 +1,41 @@
+/** How states are called on the page, and what they mean in a sentence. */
+import type { PlayerState } from "../../src/index.ts";
+
+export const STATE_NAMES: Readonly<Record<PlayerState, string>> = {
+  connecting: "Connecting",
+  waiting: "Waiting for manifest",
+  live: "Live",
+  rewound: "Rewound",
+  stale: "Stale",
+  offline: "Offline",
+  blocked: "Blocked",
+  failed: "Failed",
+  ended: "Ended",
+  closed: "Closed",
+};
+
+export const STATE_SENTENCES: Readonly<Record<PlayerState, string>> = {
+  connecting: "Reaching the relays.",
+  waiting: "Connected, but no manifest yet: nothing plays before the signer has spoken.",
+  live: "Playing at the live edge; every part was verified before it reached the player.",
+  rewound: "Playing behind the live edge.",
+  stale: "The signer went silent: playback stops at the last verified moment.",
+  offline: "No peer can be reached: playing what this browser has stored.",
+  blocked: "Every relay sends what nobody signed, so nothing is played.",
+  failed: "Playback cannot go on.",
+  ended: "The broadcast is over.",
+  closed: "The player was closed.",
+};
+
+export function seconds(ms: number | undefined, digits = 1): string {
+  return ms === undefined ? "–" : `${(ms / 1000).toFixed(digits)} s`;
+}
+
+export function megabytes(bytes: number | undefined): string {
+  return bytes === undefined ? "–" : `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+/** Time of day, to the second. */
+export function timeOfDay(wallMs: number): string {
+  return new Date(wallMs).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+}
