@@ -14,8 +14,12 @@ export interface Expected {
   readonly object: VarInt;
   /** When it became known that it must. */
   readonly knownAtMs: number;
+  /** When something later came while this had not; undefined: nothing later is there, so it is perhaps only not yet there. */
+  overtakenAtMs: number | undefined;
   /** When it was reported missing. */
   askedAtMs: number | undefined;
+  /** When everybody had been asked in vain, so that it is asked for again later. */
+  retriedAtMs: number | undefined;
   surrender: Surrender | undefined;
 }
 
@@ -71,12 +75,20 @@ export class GroupBuffer<T extends MoqObject> {
   }
 
   /** Adds an id unless it is known. True when it was new. */
-  expect(object: VarInt, nowMs: number): boolean {
+  expect(object: VarInt, nowMs: number, overtaken: boolean): boolean {
     const { expected } = this;
     let at = expected.length;
     while (at > 0 && expected[at - 1]!.object > object) at--;
     if (at > 0 && expected[at - 1]!.object === object) return false;
-    const entry: Expected = { object, knownAtMs: nowMs, askedAtMs: undefined, surrender: undefined };
+    const overtakenAtMs = overtaken ? nowMs : undefined;
+    const entry: Expected = {
+      object,
+      knownAtMs: nowMs,
+      overtakenAtMs,
+      askedAtMs: undefined,
+      retriedAtMs: undefined,
+      surrender: undefined,
+    };
     if (at === expected.length) expected.push(entry);
     else expected.splice(at, 0, entry);
     return true;
@@ -84,6 +96,19 @@ export class GroupBuffer<T extends MoqObject> {
 
   find(object: VarInt): Expected | undefined {
     return this.expected.find((entry) => entry.object === object);
+  }
+
+  /** Something at or after `end` came (undefined: in a later group): what lies before it and is not here was overtaken. True when there is any. */
+  overtake(end: VarInt | undefined, nowMs: number): boolean {
+    let any = false;
+    for (let i = this.next; i < this.expected.length; i++) {
+      const entry = this.expected[i]!;
+      if (end !== undefined && entry.object >= end) break;
+      if (entry.overtakenAtMs !== undefined || this.#held.has(entry.object)) continue;
+      entry.overtakenAtMs = nowMs;
+      any = true;
+    }
+    return any;
   }
 
   /** Passes over ids below `object`, which the viewer does not want. */

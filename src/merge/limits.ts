@@ -54,10 +54,16 @@ export const LATE_AFTER_MS = 250;
 
 // ---- sequencer ----
 
-/** How long an object that must exist may take before somebody fetches it. Above the spread of healthy relays, below what a small buffer bears. */
+/** How long an object may stay behind one that comes after it before somebody fetches it. Above the spread of healthy relays, below a small buffer. */
 export const MISSING_AFTER_MS = 300;
 
-/** How long a repair may take before the viewer goes on without it: two attempts at REPAIR_TIMEOUT_MS, roughly. */
+/**
+ * How long a signed object may take when nothing later has come either: then it is probably not lost but not yet there, because signer and publishers are
+ * uncoordinated. What publishers are usually behind the signer is added.
+ */
+export const SILENT_AFTER_MS = 1_000;
+
+/** How long a repair may take before the viewer goes on with what came later: two attempts of REPAIR_TIMEOUT_MS, roughly. */
 export const GIVE_UP_AFTER_MS = 1_800;
 
 /**

@@ -1,7 +1,13 @@
 import { describe, expect, it } from "vitest";
 import type { VarInt } from "../wire/varint.ts";
 import { deliveryAt, ManualClock, objectAt, truthOf } from "./fakes.ts";
-import { GIVE_UP_AFTER_MS, MISSING_AFTER_MS, START_GRACE_MS, UNSIGNED_AFTER_MS } from "./limits.ts";
+import {
+  GIVE_UP_AFTER_MS,
+  MISSING_AFTER_MS,
+  SILENT_AFTER_MS,
+  START_GRACE_MS,
+  UNSIGNED_AFTER_MS,
+} from "./limits.ts";
 import type { SequencerOptions } from "./sequencer.ts";
 import { TrackSequencer } from "./sequencer.ts";
 import type { Hole } from "./types.ts";
@@ -108,9 +114,10 @@ describe("where it begins", () => {
   });
 
   it("asks for the beginning of the newest group only, since a live viewer wants no other", () => {
-    const { clock, log, truth } = sequencer();
+    const { clock, log, deliver, truth } = sequencer();
     truth(3, [0, 1]);
-    truth(4, [0, 1]);
+    truth(4, [0, 1, 2]);
+    deliver(4, 2);
     clock.advance(MISSING_AFTER_MS);
     expect(log).toEqual(["missing 4/0,1"]);
   });
@@ -136,11 +143,12 @@ describe("where it begins", () => {
 });
 
 describe("what does not come", () => {
-  it("asks for a signed object when it is late, once, and for all that are late in order of need", () => {
+  it("asks for all that later objects have overtaken, once and in order of need", () => {
     const { clock, log, deliver, truth } = sequencer();
-    truth(1, [0, 1, 2, 3]);
+    truth(1, [0, 1, 2, 3], true);
+    truth(2, [0, 1, 2, 3]);
     deliver(1, 0, 2);
-    truth(2, [0]);
+    deliver(2, 1);
     clock.advance(MISSING_AFTER_MS - 1);
     expect(log).toEqual(["start 1/0", "1/0"]);
     clock.advance(1);
@@ -149,18 +157,67 @@ describe("what does not come", () => {
     expect(log).toHaveLength(4);
   });
 
-  it("counts from when it was known that each must come", () => {
+  it("counts from when each was overtaken, or signed for if that was later", () => {
     const { clock, log, deliver, truth } = sequencer();
-    truth(1, [0]);
-    deliver(1, 0);
-    clock.advance(1000);
-    truth(1, [0, 1]);
-    clock.advance(MISSING_AFTER_MS - 1);
     truth(1, [0, 1, 2]);
+    deliver(1, 0);
+    clock.advance(200);
+    deliver(1, 2);
+    clock.advance(200);
+    truth(1, [0, 1, 2, 3, 4]);
+    deliver(1, 4);
+    clock.advance(MISSING_AFTER_MS - 201);
+    expect(log).toHaveLength(2);
     clock.advance(1);
     expect(log.at(-1)).toBe("missing 1/1");
-    clock.advance(MISSING_AFTER_MS - 1);
-    expect(log.at(-1)).toBe("missing 1/2");
+    clock.advance(200);
+    expect(log.at(-1)).toBe("missing 1/3");
+  });
+
+  it("is patient with what nothing has overtaken: it is late rather than lost, and never a hole", () => {
+    const { clock, log, deliver, truth } = sequencer();
+    truth(1, [0, 1]);
+    deliver(1, 0);
+    clock.advance(SILENT_AFTER_MS - 1);
+    expect(log).toHaveLength(2);
+    clock.advance(1);
+    expect(log.at(-1)).toBe("missing 1/1");
+    clock.advance(600_000);
+    expect(log).toHaveLength(3);
+    deliver(1, 1);
+    expect(log.at(-1)).toBe("1/1");
+  });
+
+  it("allows for publishers that are always behind the signer", () => {
+    const { clock, log, deliver, truth } = sequencer();
+    const objects: number[] = [];
+    for (let object = 0; object < 100; object++) {
+      objects.push(object);
+      truth(1, objects);
+      clock.advance(40);
+      // 800 ms later: still within the patience for silence.
+      if (object >= 20) deliver(1, object - 20);
+    }
+    for (let object = 100; object < 200; object++) {
+      objects.push(object);
+      truth(1, objects);
+      clock.advance(40);
+      // 1200 ms later: beyond it, had the lead not been learnt.
+      if (object >= 110) deliver(1, object - 30);
+    }
+    expect(log.filter((line) => !/^\d|start/.test(line))).toEqual([]);
+  });
+
+  it("asks again, later, when nobody had an object and nothing later is there to go on with", () => {
+    const { clock, track, log, deliver, truth } = sequencer();
+    truth(1, [0, 1]);
+    deliver(1, 0);
+    clock.advance(SILENT_AFTER_MS);
+    track.giveUp(1, [1], { cause: "withheld" });
+    clock.advance(SILENT_AFTER_MS - 1);
+    expect(log.slice(2)).toEqual(["missing 1/1"]);
+    clock.advance(1);
+    expect(log.slice(2)).toEqual(["missing 1/1", "missing 1/1"]);
   });
 
   it("goes on as if nothing had been when the repair comes in time", () => {
@@ -225,18 +282,18 @@ describe("what does not come", () => {
 
   it("prefers an object that came after all to the hole, as long as it is not past", () => {
     const { log, track, deliver, truth } = sequencer();
-    truth(1, [0, 1, 2], true);
-    deliver(1, 0);
+    truth(1, [0, 1, 2, 3], true);
+    deliver(1, 0, 3);
     track.giveUp(1, [2], { cause: "withheld" });
     deliver(1, 2);
     deliver(1, 1);
-    expect(log.slice(1)).toEqual(["1/0", "1/1", "1/2", "complete 1 (3)"]);
+    expect(log.slice(1)).toEqual(["1/0", "1/1", "1/2", "1/3", "complete 1 (4)"]);
   });
 
   it("drops and counts what comes after it was given up", () => {
     const { log, track, deliver, truth } = sequencer();
-    truth(1, [0, 1], true);
-    deliver(1, 0);
+    truth(1, [0, 1, 2], true);
+    deliver(1, 0, 2);
     track.giveUp(1, [1], { cause: "withheld" });
     deliver(1, 1);
     expect(log.at(-1)).toBe("hole 1/1-end withheld");

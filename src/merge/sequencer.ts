@@ -13,7 +13,7 @@ import type { Location } from "../wire/names.ts";
 import type { MoqObject } from "../wire/objects.ts";
 import type { VarInt } from "../wire/varint.ts";
 import { subVarInt } from "../wire/varint.ts";
-import type { Surrender } from "./group-buffer.ts";
+import type { Expected, Surrender } from "./group-buffer.ts";
 import { GroupBuffer } from "./group-buffer.ts";
 import { nextId } from "./interval-set.ts";
 import {
@@ -22,6 +22,7 @@ import {
   MISSING_MAX_OBJECTS,
   SEQUENCER_MAX_BYTES,
   SEQUENCER_MAX_GROUPS,
+  SILENT_AFTER_MS,
   START_GRACE_MS,
   UNSIGNED_AFTER_MS,
 } from "./limits.ts";
@@ -38,14 +39,16 @@ export interface SequencerOptions {
   /** Whether group ids count without gaps. Where they do, a jump is a hole; where they do not, it is the publisher's way. Default "consecutive". */
   readonly groupNumbering?: "consecutive" | "sparse";
   readonly missingAfterMs?: number;
+  readonly silentAfterMs?: number;
   readonly giveUpAfterMs?: number;
   readonly unsignedAfterMs?: number;
   readonly startGraceMs?: number;
   readonly maxGroups?: number;
   readonly maxBytes?: number;
-  /** Asked when the deadline for an object passes: why does it not come? Default: "withheld" with manifests, "unavailable" without. */
-  readonly explain?: (group: VarInt, object: VarInt) => Surrender;
 }
+
+/** Weight of the newest sample in the signer's running lead: about the last 10 objects count. */
+const LEAD_WEIGHT = 0.2;
 
 /** A deadline that never comes. */
 const NEVER = Number.POSITIVE_INFINITY;
@@ -56,17 +59,22 @@ export class TrackSequencer<T extends MoqObject = Verified<MoqObject>> {
   readonly #resumeAt: "group" | "object";
   readonly #consecutive: boolean;
   readonly #missingAfterMs: number;
+  readonly #silentAfterMs: number;
   readonly #giveUpAfterMs: number;
   readonly #unsignedAfterMs: number;
   readonly #startGraceMs: number;
   readonly #maxGroups: number;
   readonly #maxBytes: number;
-  readonly #explain: (group: VarInt, object: VarInt) => Surrender;
+  #explain: (group: VarInt, object: VarInt) => Surrender;
   readonly #events = new Emitter<SequencerEvents<T>>();
   readonly #groups = new Map<VarInt, GroupBuffer<T>>();
 
   /** The next object to hand out; undefined until the track has begun. Between groups: object 0 of the id after the last group. */
   #cursor: Location | undefined;
+  /** The furthest object delivered. */
+  #frontier: Location | undefined;
+  /** Running mean of how long objects come after their signature. */
+  #signerLeadMs = 0;
   /** Nothing was handed out yet. */
   #atStart = true;
   /** Objects handed out of the cursor's group, and whether that is all of it so far. */
@@ -85,13 +93,14 @@ export class TrackSequencer<T extends MoqObject = Verified<MoqObject>> {
     this.#resumeAt = options.resumeAt ?? "group";
     this.#consecutive = (options.groupNumbering ?? "consecutive") === "consecutive";
     this.#missingAfterMs = options.missingAfterMs ?? MISSING_AFTER_MS;
+    this.#silentAfterMs = options.silentAfterMs ?? SILENT_AFTER_MS;
     this.#giveUpAfterMs = options.giveUpAfterMs ?? GIVE_UP_AFTER_MS;
     this.#unsignedAfterMs = options.unsignedAfterMs ?? UNSIGNED_AFTER_MS;
     this.#startGraceMs = options.startGraceMs ?? START_GRACE_MS;
     this.#maxGroups = options.maxGroups ?? SEQUENCER_MAX_GROUPS;
     this.#maxBytes = options.maxBytes ?? SEQUENCER_MAX_BYTES;
     const cause = this.#signed ? "withheld" : "unavailable";
-    this.#explain = options.explain ?? (() => ({ cause }));
+    this.#explain = () => ({ cause });
     if (options.start !== undefined) this.#begin(options.start);
   }
 
@@ -118,6 +127,11 @@ export class TrackSequencer<T extends MoqObject = Verified<MoqObject>> {
     return { groups: this.#groups.size, objects, bytes: this.#bytes() };
   }
 
+  /** Who knows why an object does not come is asked when its deadline passes. Until then: "withheld" with manifests, "unavailable" without. */
+  explainWith(explain: (group: VarInt, object: VarInt) => Surrender): void {
+    this.#explain = explain;
+  }
+
   /** What the merger delivered. Each location at most once. */
   deliver(delivery: Delivery<T>): void {
     if (this.#closed) return;
@@ -133,9 +147,10 @@ export class TrackSequencer<T extends MoqObject = Verified<MoqObject>> {
     }
     const buffer = this.#buffer(group);
     const nowMs = this.#clock.now();
-    if (this.#signed) buffer.expect(object, nowMs);
+    if (this.#signed) this.#expectSigned(buffer, object, nowMs);
     else this.#expectUpTo(buffer, object, nowMs);
     buffer.hold(delivery);
+    this.#moveFrontier(delivery.object, buffer, nowMs);
     this.#advance();
   }
 
@@ -145,17 +160,14 @@ export class TrackSequencer<T extends MoqObject = Verified<MoqObject>> {
     const buffer = this.#buffer(truth.group);
     const nowMs = this.#clock.now();
     const floor = this.#cursor?.group === truth.group ? this.#cursor.object : 0;
-    let added = false;
     // Newest entries are last: nearly always this loop ends after the one that is new.
     for (let i = truth.entries.length - 1; i >= 0; i--) {
       const { object } = truth.entries[i]!;
       if (object < floor) break;
-      if (buffer.expect(object, nowMs)) added = true;
-      else if (buffer.expected.length >= truth.entries.length) break;
+      if (!this.#expectSigned(buffer, object, nowMs) && buffer.expected.length >= truth.entries.length) break;
     }
     if (truth.completion !== undefined && truth.entries.length >= truth.completion.objectCount)
       buffer.closed = true;
-    if (added) this.#arm(nowMs + this.#missingAfterMs);
     this.#advance();
   }
 
@@ -174,13 +186,22 @@ export class TrackSequencer<T extends MoqObject = Verified<MoqObject>> {
     this.#advance();
   }
 
-  /** Objects that nobody can give: the wait for them is over at once. Those that come nevertheless before their turn are taken. */
+  /**
+   * Objects that nobody can give: the wait for them is over at once, if anything later is there to go on with; if not, they are asked for again later.
+   * Those that come nevertheless before their turn are taken.
+   */
   giveUp(group: VarInt, objects: readonly VarInt[], surrender: Surrender): void {
     const buffer = this.#groups.get(group);
     if (this.#closed || buffer === undefined) return;
     for (const object of objects) {
       const entry = buffer.find(object);
-      if (entry !== undefined) entry.surrender ??= surrender;
+      if (entry === undefined) continue;
+      if (entry.overtakenAtMs !== undefined) entry.surrender ??= surrender;
+      else if (entry.askedAtMs !== undefined) {
+        entry.askedAtMs = undefined;
+        entry.retriedAtMs = this.#clock.now();
+        this.#arm(this.#askAtMs(entry));
+      }
     }
     this.#advance();
   }
@@ -214,6 +235,47 @@ export class TrackSequencer<T extends MoqObject = Verified<MoqObject>> {
     return buffer;
   }
 
+  #expectSigned(buffer: GroupBuffer<T>, object: VarInt, nowMs: number): boolean {
+    const frontier = this.#frontier;
+    const overtaken =
+      frontier !== undefined &&
+      (buffer.group === frontier.group ? object < frontier.object : buffer.group < frontier.group);
+    if (!buffer.expect(object, nowMs, overtaken)) return false;
+    this.#arm(nowMs + (overtaken ? this.#missingAfterMs : this.#patienceMs));
+    return true;
+  }
+
+  /** How long an object may take that nothing has overtaken. */
+  get #patienceMs(): number {
+    return this.#silentAfterMs + 2 * this.#signerLeadMs;
+  }
+
+  #askAtMs(entry: Expected): number {
+    if (entry.overtakenAtMs !== undefined) return entry.overtakenAtMs + this.#missingAfterMs;
+    return (entry.retriedAtMs ?? entry.knownAtMs) + this.#patienceMs;
+  }
+
+  #moveFrontier(location: Location, buffer: GroupBuffer<T>, nowMs: number): void {
+    const { group, object } = location;
+    const frontier = this.#frontier;
+    const entry = buffer.expected[buffer.next];
+    if (entry?.object === object)
+      this.#signerLeadMs += (nowMs - entry.knownAtMs - this.#signerLeadMs) * LEAD_WEIGHT;
+    if (
+      frontier !== undefined &&
+      (group === frontier.group ? object <= frontier.object : group < frontier.group)
+    )
+      return;
+    this.#frontier = { group, object };
+    // The next object of the same group overtakes nothing: the usual case.
+    if (frontier?.group === group && nextId(frontier.object) === object) return;
+    let any = false;
+    for (const each of this.#groups.values()) {
+      if (each.group <= group && each.overtake(each.group === group ? object : undefined, nowMs)) any = true;
+    }
+    if (any) this.#arm(nowMs + this.#missingAfterMs);
+  }
+
   /** Ids are taken to be consecutive: all up to `object` must exist. A jump too far to be a loss is taken as the publisher's way. */
   #expectUpTo(buffer: GroupBuffer<T>, object: VarInt, nowMs: number): void {
     const cursor = this.#cursor;
@@ -222,9 +284,9 @@ export class TrackSequencer<T extends MoqObject = Verified<MoqObject>> {
     if (last !== undefined && last >= from) from = nextId(last);
     let added = 0;
     if (object > from && subVarInt(object, from) <= MISSING_MAX_OBJECTS) {
-      for (; from < object; from = nextId(from)) if (buffer.expect(from, nowMs)) added++;
+      for (; from < object; from = nextId(from)) if (buffer.expect(from, nowMs, true)) added++;
     }
-    if (buffer.expect(object, nowMs)) added++;
+    if (buffer.expect(object, nowMs, true)) added++;
     if (added > 0) this.#arm(nowMs + this.#missingAfterMs);
   }
 
@@ -465,7 +527,7 @@ export class TrackSequencer<T extends MoqObject = Verified<MoqObject>> {
         const entry = buffer.expected[i]!;
         if (entry.surrender !== undefined || buffer.holds(entry.object)) continue;
         if (entry.askedAtMs === undefined) {
-          const dueMs = entry.knownAtMs + this.#missingAfterMs;
+          const dueMs = this.#askAtMs(entry);
           if (dueMs > nowMs) {
             nextMs = Math.min(nextMs, dueMs);
             continue;
@@ -473,7 +535,9 @@ export class TrackSequencer<T extends MoqObject = Verified<MoqObject>> {
           entry.askedAtMs = nowMs;
           objects.push(entry.object);
         }
-        const dueMs = entry.askedAtMs + this.#giveUpAfterMs;
+        // With nothing later there, giving up would gain nothing: wait, within the caps of what is held back.
+        if (entry.overtakenAtMs === undefined) continue;
+        const dueMs = Math.max(entry.askedAtMs, entry.overtakenAtMs) + this.#giveUpAfterMs;
         if (dueMs > nowMs) nextMs = Math.min(nextMs, dueMs);
         else entry.surrender = this.#explain(buffer.group, entry.object);
       }
