@@ -111,7 +111,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       const certificate = await createCertificate();
       const certFile = join(folder, `${name}.cert.pem`);
       const keyFile = join(folder, `${name}.key.pem`);
-      await writeFile(certFile, certificate.certPem);
+      await writeFile(certFile, certificate.certificatePem);
       await writeFile(keyFile, certificate.keyPem, { mode: 0o600 });
       const port = await freeUdpPort();
       const process = add(name, "relay.ts", ["--name", name, "--port", String(port), "--cert", certFile, "--key", keyFile]);
