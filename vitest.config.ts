@@ -2,6 +2,11 @@ import { playwright } from "@vitest/browser-playwright";
 import { defineConfig } from "vitest/config";
 import type { BrowserName } from "./scripts/browsers.ts";
 import { findBrowser, launchOptions } from "./scripts/browsers.ts";
+import { peerRuntimeIfReady } from "./scripts/node-runtime.ts";
+
+// Vitest starts its workers by execPath. On the runtime of the peers, tests may open WebTransport sessions in Node;
+// without it (`npm run runtime` prepares it) only those fail, with an error that says so.
+process.execPath = peerRuntimeIfReady()?.nodePath ?? process.execPath;
 
 /** A browser that is missing fails its project when that runs, with its message, not `--project unit` on such a machine. */
 const instance = (browser: BrowserName) => ({

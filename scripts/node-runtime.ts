@@ -59,25 +59,26 @@ export function ensurePeerRuntime(): Promise<PeerRuntime> {
   return pending;
 }
 
-async function prepare(): Promise<PeerRuntime> {
-  const args = ["--import", import.meta.resolve("tsx")];
-  if (process.platform !== "linux") return { nodePath: process.execPath, args };
-  const glibc = glibcVersion();
-  if (glibc === undefined) {
-    throw new SetupError(
-      "The peers need a Linux with glibc 2.38 or newer (Debian 13, Ubuntu 24.04); this one has another C library.",
-    );
-  }
-  if (isAtLeast(glibc, GLIBC_NEEDED)) return { nodePath: process.execPath, args };
+/** The runtime for peers when nothing has to be prepared first, for configurations that must load at once. */
+export function peerRuntimeIfReady(): PeerRuntime | undefined {
+  const needed = neededLibraries();
+  if (needed === undefined) return { nodePath: process.execPath, args: ARGS };
+  return existsSync(needed.folder) ? { nodePath: launcher(needed.folder), args: ARGS } : undefined;
+}
 
-  const release = distribution();
-  const folder = join(CACHE, `glibc-${release.suite}-${process.arch}`);
+/** TypeScript is loaded by tsx, found from here so that a peer may run in any folder. */
+const ARGS = ["--import", import.meta.resolve("tsx")];
+
+async function prepare(): Promise<PeerRuntime> {
+  const needed = neededLibraries();
+  if (needed === undefined) return { nodePath: process.execPath, args: ARGS };
+  const { folder, release } = needed;
   if (!existsSync(folder)) {
     mkdirSync(CACHE, { recursive: true });
     await withLock(join(CACHE, "lock"), async () => {
       if (existsSync(folder)) return;
       progress(
-        `glibc is ${glibc.join(".")}, WebTransport in Node needs ${GLIBC_NEEDED.join(".")}: preparing a newer one (once)`,
+        `WebTransport in Node needs a newer glibc than this system's: preparing one in ${CACHE} (once)`,
       );
       const building = join(CACHE, `building-${randomBytes(4).toString("hex")}`);
       try {
@@ -90,7 +91,21 @@ async function prepare(): Promise<PeerRuntime> {
       progress("newer glibc ready");
     });
   }
-  return { nodePath: launcher(folder), args };
+  return { nodePath: launcher(folder), args: ARGS };
+}
+
+/** Which libraries must be fetched, and where they go; undefined when the running node will do as it is. */
+function neededLibraries(): { readonly folder: string; readonly release: Release } | undefined {
+  if (process.platform !== "linux") return undefined;
+  const glibc = glibcVersion();
+  if (glibc === undefined) {
+    throw new SetupError(
+      "The peers need a Linux with glibc 2.38 or newer (Debian 13, Ubuntu 24.04); this one has another C library.",
+    );
+  }
+  if (isAtLeast(glibc, GLIBC_NEEDED)) return undefined;
+  const release = distribution();
+  return { folder: join(CACHE, `glibc-${release.suite}-${process.arch}`), release };
 }
 
 /** A script in `folder` that starts the running node on the libraries there, and passes for a node to its callers. */
