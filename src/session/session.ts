@@ -13,29 +13,19 @@
  * Two promises: every request that was opened or handed out gets exactly one "ended", and after "closed" nothing comes any more.
  */
 import { CountersignError } from "../errors.ts";
-import { sessionErrors, streamResets } from "../wire/codes.ts";
-import type { ControlMessage, GoawayMessage, SetupMessage } from "../wire/messages.ts";
+import { sessionErrors } from "../wire/codes.ts";
+import type { ControlMessage } from "../wire/messages.ts";
 import type { VarInt } from "../wire/varint.ts";
-import { CANCELLED, type RequestState, SessionCore, type SessionOptions } from "./core.ts";
-import { DRAIN_MS, MAX_DRAIN_MS } from "./limits.ts";
-import { finishFetch, onAnswer, onNamespace, open } from "./own-requests.ts";
+import { onControlMessage, onGoaway, sendGoaway } from "./control.ts";
+import { CANCELLED, SessionCore, type SessionOptions } from "./core.ts";
+import { onCancelled, onData, onDone, onFinished, onTimer, sendDone } from "./endings.ts";
+import { onAnswer, onNamespace, open } from "./own-requests.ts";
 import { admit, releaseJoins, respond } from "./peer-requests.ts";
-import { sentBy } from "./request-ids.ts";
-import type {
-  AliasRoute,
-  PublisherView,
-  SessionAction,
-  SessionInput,
-  StreamHandle,
-  TimerName,
-} from "./types.ts";
+import type { AliasRoute, PublisherView, SessionAction, SessionInput, StreamHandle } from "./types.ts";
 import { answerUpdate, onUpdate, refuseUpdate, sendUpdate } from "./updates.ts";
 import { violation } from "./violations.ts";
 
 export type { SessionOptions } from "./core.ts";
-
-/** 2^62 - 1 in PUBLISH_DONE: the publisher did not count its streams (§10.11). */
-const UNCOUNTED = 2n ** 62n - 1n;
 
 export class Session {
   readonly #core: SessionCore;
@@ -116,53 +106,68 @@ function dispatch(core: SessionCore, input: SessionInput): void {
       core.setTimer("setup", core.options.setupTimeoutMs);
       return;
     case "control-message":
-      return onControlMessage(core, input.message);
+      onControlMessage(core, input.message);
+      break;
     case "control-ended":
       throw violation("§3.3", "The peer's control stream ended.");
     case "request-opened":
-      return admit(core, input.stream, input.message);
+      admit(core, input.stream, input.message);
+      break;
     case "request-message":
-      return onRequestMessage(core, input.stream, input.message);
+      onRequestMessage(core, input.stream, input.message);
+      break;
     case "request-finished":
-      return onFinished(core, input.stream);
+      onFinished(core, input.stream);
+      break;
     case "request-cancelled":
-      return onCancelled(core, input.stream, input.code);
+      onCancelled(core, input.stream, input.code);
+      break;
     case "data-started":
     case "data-ended":
-      return onData(core, input);
+      onData(core, input);
+      break;
     case "broken":
       throw input.error;
     case "timer":
-      return onTimer(core, input.timer, input.stream);
+      onTimer(core, input.timer, input.stream);
+      break;
     case "transport-closed":
-      return core.close({
+      core.close({
         code: sessionErrors["no-error"],
         reason: "",
         byUs: false,
         tellPeer: false,
         ...(input.error && { error: input.error }),
       });
+      break;
     case "open":
-      return open(core, input.stream, input.request);
+      open(core, input.stream, input.request);
+      break;
     case "respond":
-      return respond(core, input.stream, input.response);
+      respond(core, input.stream, input.response);
+      break;
     case "refuse": {
       const request = core.requests.get(input.stream);
       if (request && !request.ours && request.phase === "pending") core.refuse(request, input.refusal);
       return;
     }
     case "update":
-      return sendUpdate(core, input.stream, input.parameters);
+      sendUpdate(core, input.stream, input.parameters);
+      break;
     case "answer-update":
-      return answerUpdate(core, input.stream, input.parameters);
+      answerUpdate(core, input.stream, input.parameters);
+      break;
     case "refuse-update":
-      return refuseUpdate(core, input.stream, input.refusal);
+      refuseUpdate(core, input.stream, input.refusal);
+      break;
     case "announce":
     case "unannounce":
     case "blocked":
-      return announce(core, input);
+      announce(core, input);
+      break;
     case "done":
-      return sendDone(core, input);
+      sendDone(core, input);
+      break;
     case "fetch-served": {
       const request = core.requests.get(input.stream);
       if (!request) return;
@@ -178,9 +183,10 @@ function dispatch(core: SessionCore, input: SessionInput): void {
       return;
     }
     case "goaway":
-      return sendGoaway(core, input);
+      sendGoaway(core, input);
+      break;
     case "close":
-      return core.close({ code: input.code, reason: input.reason, byUs: true, tellPeer: true });
+      core.close({ code: input.code, reason: input.reason, byUs: true, tellPeer: true });
   }
 }
 
@@ -195,65 +201,6 @@ function closeFor(core: SessionCore, error: CountersignError): void {
   });
 }
 
-function onControlMessage(core: SessionCore, message: ControlMessage): void {
-  if (!core.peerSetup) {
-    if (message.type !== "setup") throw violation("§3.3", `The control stream begins with ${message.type}.`);
-    onSetup(core, message);
-  } else if (message.type === "goaway") {
-    onGoaway(core, message);
-  } else {
-    throw violation("§10", `${message.type} may not come on the control stream.`);
-  }
-}
-
-function onSetup(core: SessionCore, message: SetupMessage): void {
-  // Both are for native QUIC; every session of ours is WebTransport.
-  if (message.authority !== undefined) {
-    throw violation(
-      "§10.3.1.1",
-      "AUTHORITY may not be used over WebTransport.",
-      sessionErrors["invalid-authority"],
-    );
-  }
-  if (message.path !== undefined) {
-    throw violation("§10.3.1.2", "PATH may not be used over WebTransport.", sessionErrors["invalid-path"]);
-  }
-  const authorizationTokens =
-    message.authorizationTokens &&
-    core.tokens.resolveSetup(message.authorizationTokens, core.role === "server");
-  core.peerSetup = { ...message, ...(authorizationTokens && { authorizationTokens }) };
-  core.phase = "open";
-  core.clearTimer("setup");
-  core.act({ type: "open", setup: core.peerSetup });
-}
-
-function onGoaway(core: SessionCore, message: GoawayMessage, request?: RequestState): void {
-  if (request ? request.goawayReceived : core.goawayReceived) {
-    throw violation("§10.4", "A second GOAWAY came on the same stream.");
-  }
-  if (core.role === "server" && message.newSessionUri !== "") {
-    throw violation("§10.4", "A client may not name a new session in GOAWAY.");
-  }
-  if (request) {
-    request.goawayReceived = true;
-  } else {
-    if (message.requestId !== undefined && !sentBy(core.role, message.requestId)) {
-      throw violation(
-        "§10.4",
-        `GOAWAY names Request ID ${message.requestId}, which is not one of ours.`,
-        sessionErrors["invalid-request-id"],
-      );
-    }
-    core.goawayReceived = true;
-  }
-  core.act({
-    type: "goaway",
-    newUri: message.newSessionUri,
-    timeoutMs: message.timeoutMs,
-    ...(request && { stream: request.stream }),
-  });
-}
-
 function onRequestMessage(core: SessionCore, stream: StreamHandle, message: ControlMessage): void {
   const request = core.requests.get(stream);
   // What was under way when we cancelled.
@@ -263,19 +210,24 @@ function onRequestMessage(core: SessionCore, stream: StreamHandle, message: Cont
   }
   switch (message.type) {
     case "goaway":
-      return onGoaway(core, message, request);
+      onGoaway(core, message, request);
+      break;
     case "request-update":
-      return onUpdate(core, request, message);
+      onUpdate(core, request, message);
+      break;
     case "subscribe-ok":
     case "fetch-ok":
     case "request-ok":
     case "request-error":
-      return onAnswer(core, request, message);
+      onAnswer(core, request, message);
+      break;
     case "publish-done":
-      return onDone(core, request, message);
+      onDone(core, request, message);
+      break;
     case "namespace":
     case "namespace-done":
-      return onNamespace(core, request, message);
+      onNamespace(core, request, message);
+      break;
     case "publish-blocked":
       if (!request.ours || request.message.type !== "subscribe-tracks" || request.phase === "pending") {
         throw violation("§10.20", "PUBLISH_BLOCKED may only follow the REQUEST_OK of SUBSCRIBE_TRACKS.");
@@ -284,158 +236,6 @@ function onRequestMessage(core: SessionCore, stream: StreamHandle, message: Cont
       return;
     default:
       throw violation("§10", `${message.type} may not come later on a request stream.`);
-  }
-}
-
-function onDone(
-  core: SessionCore,
-  request: RequestState,
-  message: Extract<ControlMessage, { type: "publish-done" }>,
-): void {
-  const { subscriber } = request;
-  if (!subscriber) {
-    throw violation("§10.11", `PUBLISH_DONE may not come on the stream of ${request.message.type} here.`);
-  }
-  subscriber.done = message;
-  // A PUBLISH that we had not answered yet: the publisher has thought better of it.
-  if (request.phase === "pending") {
-    endDone(core, request);
-    return;
-  }
-  request.phase = "draining";
-  core.peerAliases.drain(subscriber.trackAlias, request.stream);
-  if (allStreamsEnded(request)) {
-    endDone(core, request);
-    return;
-  }
-  const { objectDeliveryTimeoutMs = 0, subgroupDeliveryTimeoutMs = 0 } = request.message.parameters;
-  const wanted = Math.max(DRAIN_MS, Number(objectDeliveryTimeoutMs), Number(subgroupDeliveryTimeoutMs));
-  core.setTimer("drain", Math.min(wanted, MAX_DRAIN_MS), request.stream);
-}
-
-/**
- * More streams than counted are let pass: §10.11 leaves it to us, relays that others wrote have been seen to count loosely, and what
- * comes later is dropped anyway.
- */
-function allStreamsEnded({ subscriber }: RequestState): boolean {
-  if (!subscriber?.done) return false;
-  if (subscriber.streamsEnded < subscriber.streamsStarted) return false;
-  if (subscriber.drained) return true;
-  const count = subscriber.done.streamCount;
-  return count !== UNCOUNTED && subscriber.streamsEnded >= count;
-}
-
-function endDone(core: SessionCore, request: RequestState): void {
-  const done = request.subscriber?.done;
-  core.finish(request, done ? { cause: "done", done } : { cause: "finished" });
-}
-
-function onData(
-  core: SessionCore,
-  input: Extract<SessionInput, { type: "data-started" | "data-ended" }>,
-): void {
-  const request = core.requests.get(input.stream);
-  if (!request) return;
-  const { subscriber } = request;
-  if (subscriber) {
-    if (input.type === "data-started") subscriber.streamsStarted++;
-    else subscriber.streamsEnded++;
-    if (input.type === "data-ended" && request.phase === "draining" && allStreamsEnded(request))
-      endDone(core, request);
-  } else if (request.message.type === "fetch" && input.type === "data-ended") {
-    if (input.error) {
-      core.abort(request, CANCELLED, { cause: "failed", error: input.error });
-      return;
-    }
-    request.fetchDataEnded = true;
-    finishFetch(core, request);
-  }
-}
-
-/** FIN of the peer's half. */
-function onFinished(core: SessionCore, stream: StreamHandle): void {
-  const request = core.requests.get(stream);
-  if (!request) return;
-  const { type } = request.message;
-  if (!request.ours) {
-    switch (type) {
-      case "publish-namespace":
-      case "subscribe-namespace":
-      case "subscribe-tracks":
-        // §6.1: closing the stream withdraws it; the same is done for announcements.
-        core.finish(request, { cause: "cancelled-by-peer" });
-        return;
-      case "publish":
-        if (request.phase !== "draining") core.finish(request, { cause: "finished" });
-        return;
-      default:
-        // SUBSCRIBE, FETCH, TRACK_STATUS: the peer will not update it; our answer is still wanted.
-        return;
-    }
-  }
-  if (request.phase === "pending") {
-    const error = new CountersignError(
-      "stream-truncated",
-      `The peer ended the stream of ${type} without an answer.`,
-      {
-        section: "draft-ietf-moq-transport-18 §3.3.2",
-      },
-    );
-    core.finish(request, { cause: "failed", error });
-    return;
-  }
-  // A fetch goes on until its objects came; a subscription after PUBLISH_DONE until its streams have ended.
-  if (type === "fetch" || request.phase === "draining") return;
-  core.finish(request, { cause: "finished" });
-}
-
-function onCancelled(core: SessionCore, stream: StreamHandle, code: number | undefined): void {
-  const request = core.requests.get(stream);
-  if (!request) return;
-  // §10.11: PUBLISH_DONE was the last word; what follows on its stream changes nothing.
-  if (request.phase === "draining") return;
-  const error = new CountersignError("stream-reset", `The peer cancelled ${request.message.type}.`, {
-    section: "draft-ietf-moq-transport-18 §3.3.2",
-    ...(code !== undefined && { protocolCode: code }),
-  });
-  core.abort(request, CANCELLED, { cause: "cancelled-by-peer", error });
-}
-
-function onTimer(core: SessionCore, timer: TimerName, stream: StreamHandle | undefined): void {
-  const request = stream === undefined ? undefined : core.requests.get(stream);
-  switch (timer) {
-    case "setup":
-      if (core.phase !== "waiting") return;
-      throw new CountersignError("connect-timeout", "The peer opened a session but sent no SETUP.", {
-        protocolCode: sessionErrors["control-message-timeout"],
-        section: "draft-ietf-moq-transport-18 §3.3",
-        hint: "The address answers WebTransport, but perhaps not MOQT of this version.",
-      });
-    case "goaway":
-      if (request) {
-        core.abort(request, streamResets["going-away"], { cause: "cancelled-by-us" });
-        return;
-      }
-      if (core.requests.size > 0) {
-        core.close({ code: sessionErrors["goaway-timeout"], reason: "", byUs: true, tellPeer: true });
-      } else core.close({ code: sessionErrors["no-error"], reason: "", byUs: true, tellPeer: true });
-      return;
-    case "request": {
-      if (request?.phase !== "pending" || !request.ours) return;
-      const error = new CountersignError(
-        "request-timeout",
-        `The peer did not answer ${request.message.type} in time.`,
-        {
-          hint: "The relay may be overloaded, or waiting for a publisher that is not there.",
-        },
-      );
-      core.abort(request, CANCELLED, { cause: "timeout", error });
-      return;
-    }
-    case "drain":
-      if (!request?.subscriber) return;
-      request.subscriber.drained = true;
-      if (allStreamsEnded(request)) endDone(core, request);
   }
 }
 
@@ -451,29 +251,4 @@ function announce(
       ? { type: "publish-blocked", suffix, name: input.name }
       : { type: input.type === "announce" ? "namespace" : "namespace-done", suffix };
   core.act({ type: "send", stream: input.stream, message });
-}
-
-function sendDone(core: SessionCore, input: Extract<SessionInput, { type: "done" }>): void {
-  const request = core.requests.get(input.stream);
-  if (!request?.publisher) return;
-  core.act({ type: "send", stream: input.stream, message: { type: "publish-done", ...input.done } });
-  core.finish(request, { cause: "finished" });
-}
-
-function sendGoaway(core: SessionCore, input: Extract<SessionInput, { type: "goaway" }>): void {
-  const request = input.stream === undefined ? undefined : core.requests.get(input.stream);
-  if (input.stream !== undefined && !request) return;
-  if (request ? request.goawaySent : core.goawaySentFrom !== undefined) return;
-  if (core.role === "client" && input.newUri !== "") {
-    throw new RangeError("a client cannot name a new session in GOAWAY (§10.4)");
-  }
-  const message: GoawayMessage = { type: "goaway", newSessionUri: input.newUri, timeoutMs: input.timeoutMs };
-  if (request) {
-    request.goawaySent = true;
-    core.act({ type: "send", stream: request.stream, message });
-  } else {
-    core.goawaySentFrom = core.peerIds.end;
-    core.act({ type: "send-control", message: { ...message, requestId: core.goawaySentFrom } });
-  }
-  if (input.timeoutMs > 0) core.setTimer("goaway", input.timeoutMs, request?.stream);
 }

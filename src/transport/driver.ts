@@ -132,14 +132,17 @@ export class Driver implements Host {
   }
 
   sendDatagram(bytes: Uint8Array): void {
-    const { writable, maxDatagramSize } = this.port.datagrams;
-    if (this.#over || !writable || bytes.byteLength > maxDatagramSize) return;
-    this.#datagramWriter ??= writable.getWriter();
-    handled(this.#datagramWriter.closed);
+    const { datagrams } = this.port;
+    if (this.#over || bytes.byteLength > datagrams.maxDatagramSize) return;
+    if (!this.#datagramWriter) {
+      this.#datagramWriter = (datagrams.writable ?? datagrams.createWritable?.())?.getWriter();
+      if (!this.#datagramWriter) return;
+      handled(this.#datagramWriter.closed);
+    }
     handled(this.#datagramWriter.write(bytes));
   }
 
-  // --- For requests.ts ---
+  // --- For open-connection.ts ---
 
   /** A handle for a request of ours, with the observer that will hear of it. */
   prepare<T extends RequestObserver>(

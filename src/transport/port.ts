@@ -33,7 +33,9 @@ export interface WebTransportPort {
   readonly datagrams: {
     readonly readable: ReadableStream<Uint8Array>;
     readonly maxDatagramSize: number;
+    /** As browsers had it first; newer ones have createWritable() instead. */
     readonly writable?: WritableStream<Uint8Array>;
+    createWritable?(): WritableStream<Uint8Array>;
   };
   createUnidirectionalStream(options?: { sendOrder?: number }): Promise<WritableStream<Uint8Array>>;
   createBidirectionalStream(options?: { sendOrder?: number }): Promise<BidiStream>;

@@ -64,5 +64,5 @@ export function handled<T>(promise: Promise<T>): Promise<T> {
 
 /** For rejections that say nothing new: the stream or session they belong to reports its end elsewhere. */
 export function ignore(): void {
-  return undefined;
+  // Nothing to do, on purpose.
 }
