@@ -96,7 +96,7 @@ export class Origin {
   /** Publishes until the signal is aborted or the time is over. */
   async run(options: { readonly startupDelayMs: number; readonly stopAfterMs: number | undefined; readonly signal: AbortSignal }): Promise<void> {
     const { cutter, epochMs, clock } = this.#options;
-    if (this.#catalogSigner) await this.#publishCatalog(this.#catalogSigner);
+    if (this.#catalogSigner) await this.#publishCatalog(this.#catalogSigner, this.#catalogGroupNow());
     for await (const object of scheduleBroadcast(cutter, {
       epochMs,
       clock,
@@ -122,15 +122,19 @@ export class Origin {
     if (object.last) server.endSubgroup(object.group, 0, { clean: true, endOfGroup: true });
   }
 
-  async #publishCatalog(signer: TrackSigner): Promise<void> {
-    // Group ids follow the clock, so that they go on rising when this process is started again.
-    const group = Math.max(0, Math.floor((this.#options.clock.now() - this.#options.epochMs) / CATALOG_INTERVAL_MS));
+  async #publishCatalog(signer: TrackSigner, group: number): Promise<void> {
     await signer.add({ group, object: 0, payload: this.#catalog, last: true });
     const server = this.#server(CATALOG_TRACK_NAME);
     server?.publish({ ...plain(group, 0), payload: this.#catalog }, FLAGS);
     server?.endSubgroup(group, 0, { clean: true, endOfGroup: true });
-    const nextMs = this.#options.epochMs + (group + 1) * CATALOG_INTERVAL_MS - this.#options.clock.now();
-    this.#cancelCatalog = this.#options.clock.setTimer(nextMs, () => void this.#publishCatalog(signer));
+    const next = Math.max(group + 1, this.#catalogGroupNow());
+    const delayMs = this.#options.epochMs + next * CATALOG_INTERVAL_MS - this.#options.clock.now();
+    this.#cancelCatalog = this.#options.clock.setTimer(delayMs, () => void this.#publishCatalog(signer, next));
+  }
+
+  /** Group ids of the catalog follow the clock, so that they go on rising when this process is started again. */
+  #catalogGroupNow(): number {
+    return Math.max(0, Math.floor((this.#options.clock.now() - this.#options.epochMs) / CATALOG_INTERVAL_MS));
   }
 
   #signer(trackName: string, key: SigningKey, streamId: Uint8Array, more: { catalogDigest?: Uint8Array; freshForMs?: number }): TrackSigner {
