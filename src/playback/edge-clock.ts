@@ -14,6 +14,12 @@ const MEMORY_MS = 10_000;
  */
 const EXTRAPOLATION_MS = 1_000;
 
+/** For this long after the first step nothing counts as late: whoever joins gets what is already there in one burst. */
+const JOINING_MS = 500;
+
+/** The share of steps that may be later than the spread says: one hiccup in ten seconds is no reason to stay further behind. */
+const OUTLIERS = 0.05;
+
 /** Steps kept at most: 10 s of 25 a second, and some. */
 const MAX_STEPS = 512;
 
@@ -27,13 +33,14 @@ export class EdgeClock {
   #offsetMs = 0;
   #spreadMs = 0;
   #longestStepMs = 0;
+  #joinedAtMs = 0;
 
   /** End of the newest media, in ms since the epoch; undefined before the first step. */
   get edgeMs(): number | undefined {
     return this.#steps.at(-1)?.edgeMs;
   }
 
-  /** By how much the latest step of the last seconds came later than the promptest. */
+  /** By how much steps of the last seconds came later than the promptest, but for a few outliers. */
   get spreadMs(): number {
     return this.#spreadMs;
   }
@@ -46,8 +53,10 @@ export class EdgeClock {
   update(edgeMs: number, atMs: number): void {
     const last = this.#steps.at(-1);
     // Backwards is a new broadcast under the old name: begin anew. No movement says nothing.
-    if (last && edgeMs < last.edgeMs) this.#steps = [];
-    else if (last && edgeMs === last.edgeMs) return;
+    if (last && edgeMs < last.edgeMs) {
+      this.#steps = [];
+      this.#spreadMs = 0;
+    } else if (last && edgeMs === last.edgeMs) return;
     this.#steps.push({ edgeMs, atMs });
     while (
       this.#steps.length > 1 &&
@@ -55,20 +64,25 @@ export class EdgeClock {
     ) {
       this.#steps.shift();
     }
-    let most = Number.NEGATIVE_INFINITY;
-    let least = Number.POSITIVE_INFINITY;
+    if (this.#steps.length === 1) this.#joinedAtMs = atMs;
     let longest = 0;
     let previous: Step | undefined;
+    const offsets: number[] = [];
     for (const step of this.#steps) {
-      const offset = step.edgeMs - step.atMs;
-      most = Math.max(most, offset);
-      least = Math.min(least, offset);
-      if (previous) longest = Math.max(longest, step.edgeMs - previous.edgeMs);
+      if (step.atMs >= this.#joinedAtMs + JOINING_MS) {
+        offsets.push(step.edgeMs - step.atMs);
+        if (previous) longest = Math.max(longest, step.edgeMs - previous.edgeMs);
+      }
       previous = step;
     }
-    this.#offsetMs = most;
-    this.#spreadMs = most - least;
     this.#longestStepMs = longest;
+    if (offsets.length === 0) {
+      this.#offsetMs = edgeMs - atMs;
+      return;
+    }
+    offsets.sort((a, b) => b - a);
+    this.#offsetMs = offsets[0]!;
+    this.#spreadMs = offsets[0]! - offsets[Math.ceil((offsets.length - 1) * (1 - OUTLIERS))]!;
   }
 
   /** The edge at `nowMs` (ms since 1970); undefined before the first step. */

@@ -30,6 +30,8 @@ export function hlsConfig(client: ResourceClient, options: HlsConfigOptions): Pa
     // Fragmented MP4 goes to the browser as it is; a second worker would only add a hop. (MPEG-TS will want one.)
     enableWorker: false,
     startFragPrefetch: true,
+    // Advertisements by date ranges: not in our lists, and their scheduler works on every update.
+    enableInterstitialPlayback: false,
     fragLoadPolicy: {
       default: {
         maxTimeToFirstByteMs: STORED_MEDIA_TIMEOUT_MS,

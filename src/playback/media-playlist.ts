@@ -5,14 +5,12 @@
  * exists and answered in the same call in which the object was appended: no timer, no polling.
  */
 import { CountersignError } from "../errors.ts";
+import { addVarInt } from "../wire/varint.ts";
 import type { Segment, TrackWindow } from "./track-window.ts";
 import type { Part } from "./types.ts";
 
 /** Segments before the open one that are also listed as parts (rfc8216bis §6.2.2 asks for three target durations). */
 const SEGMENTS_WITH_PARTS = 3;
-
-/** How long the leading gap of a list without any whole segment claims to be: as good as nothing, but above the 0 that parsers refuse. */
-const LEADING_GAP_S = 0.001;
 
 /**
  * Held requests of one track. hls.js has one, and for a moment two when it aborts one for another; the page is ours, so a
@@ -62,10 +60,14 @@ export class MediaPlaylist {
     this.#stop = window.onChange(() => this.#release());
   }
 
-  /** Starts a new reading of the list: stored groups that were put in front since the last one become visible. */
+  /**
+   * Starts a new reading of the list: stored groups that were put in front since the last one become visible. hls.js takes a list
+   * without any whole segment for an empty one, so what there is of the first group becomes one.
+   */
   restart(): void {
     this.#floor = 0;
     this.#cached = undefined;
+    this.#window.closeFirst();
   }
 
   /** True when the list holds something to play. */
@@ -161,21 +163,14 @@ export class MediaPlaylist {
         `#EXT-X-PART-INF:PART-TARGET=${partTarget}`,
       );
     }
-    const leadingGap = live && first !== undefined && first.open;
-    lines.push(`#EXT-X-MEDIA-SEQUENCE:${(first?.sequence ?? 0) - (leadingGap ? 1 : 0)}`);
+    lines.push(`#EXT-X-MEDIA-SEQUENCE:${first?.sequence ?? 0}`);
     if (window.discontinuitiesGone > 0)
       lines.push(`#EXT-X-DISCONTINUITY-SEQUENCE:${window.discontinuitiesGone}`);
-    lines.push("#EXT-X-INDEPENDENT-SEGMENTS", '#EXT-X-MAP:URI="init.mp4"');
+    if (segments.every((segment) => segment.independent)) lines.push("#EXT-X-INDEPENDENT-SEGMENTS");
+    lines.push('#EXT-X-MAP:URI="init.mp4"');
 
     if (first) {
       this.#floor = first.sequence;
-      if (leadingGap) {
-        // hls.js takes a list without a whole segment for an empty one, and a joining viewer would wait up to a group for the first.
-        lines.push(
-          this.#dateTag(first.startTicks - LEADING_GAP_S * timescale),
-          `#EXT-X-GAP\n#EXTINF:${LEADING_GAP_S},\ngap.m4s`,
-        );
-      }
       let dated = false;
       segments.forEach((segment, index) => {
         if (segment.discontinuity) lines.push("#EXT-X-DISCONTINUITY");
@@ -190,6 +185,7 @@ export class MediaPlaylist {
       });
     }
     if (!live) lines.push("#EXT-X-ENDLIST");
+    else if (window.maxPartTicks > 0) lines.push(preloadHint(segments.at(-1)));
     lines.push("");
     return lines.join("\n");
   }
@@ -232,6 +228,19 @@ export function partName(part: Pick<Part, "group" | "object">): string {
 function partTag(part: Part, timescale: number): string {
   const independent = part.independent ? ",INDEPENDENT=YES" : "";
   return `#EXT-X-PART:DURATION=${seconds(part.durationTicks, timescale)},URI="${partName(part)}"${independent}`;
+}
+
+/**
+ * What will probably come next. Nobody requests it, but a low-latency list has to end with it (rfc8216bis §4.4.5.3), and hls.js 1.7 takes
+ * the last whole segment for the one being written (and its duration for 0) in a list that ends with an address.
+ */
+function preloadHint(last: Segment | undefined): string {
+  const lastPart = last?.parts.at(-1);
+  const next =
+    last?.open && lastPart
+      ? { group: last.group, object: addVarInt(lastPart.object, 1) }
+      : { group: addVarInt(last?.group ?? 0, 1), object: 0 };
+  return `#EXT-X-PRELOAD-HINT:TYPE=PART,URI="${partName(next)}"`;
 }
 
 /** Decimal seconds to the microsecond, below the length of a tick, without trailing zeros. */

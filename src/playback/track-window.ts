@@ -39,11 +39,8 @@ export const MAX_GAP_MS = 60_000;
 /** Differences of timestamps below this are rounding of a publisher's clock, not missing media: half a frame of 50 fps. */
 const CONTINUITY_TOLERANCE_MS = 10;
 
-/**
- * The media sequence number of group 0. Above 1 because a list without any whole segment gets a leading gap (see media-playlist.ts), which needs a number
- * too, and because hls.js takes a last number of 0 for "unknown".
- */
-const SEQUENCE_OF_GROUP_0 = 2;
+/** The media sequence number of group 0: above 0, because hls.js takes a last number of 0 for "unknown". */
+const SEQUENCE_OF_GROUP_0 = 1;
 
 /** Group ids above this (timestamps in microseconds, say, or 64-bit ids) are not used as sequence numbers; counting starts here. */
 const MAX_SEQUENCE_FROM_GROUP = 2 ** 40;
@@ -57,6 +54,8 @@ export interface Segment {
   readonly group: VarInt;
   /** Above 0 where a group goes on after a hole inside it or after {@link MAX_PARTS_PER_SEGMENT}. */
   readonly firstObject: VarInt;
+  /** Begins with a keyframe. */
+  readonly independent: boolean;
   readonly startTicks: number;
   /** Of an open segment: so far. */
   readonly durationTicks: number;
@@ -218,6 +217,18 @@ export class TrackWindow {
     }
   }
 
+  /**
+   * Closes what there is of the open segment when there is no whole one yet, so that a viewer who joins in the middle of a group can begin with it; the
+   * group goes on in a further segment.
+   */
+  closeFirst(): void {
+    const [first, second] = this.#segments;
+    if (first?.open && second === undefined) {
+      this.#close();
+      this.#changed();
+    }
+  }
+
   /** Some objects will not come. The missing time itself is found when the next object shows where it begins. */
   hole(hole: Pick<Hole, "group" | "objectEnd">): void {
     if (hole.objectEnd === undefined) this.complete(hole.group);
@@ -322,6 +333,7 @@ export class TrackWindow {
       sequence,
       group: part.group,
       firstObject: this.#segments.at(-1)?.group === part.group ? part.object : 0,
+      independent: part.independent,
       startTicks: part.startTicks,
       durationTicks: 0,
       parts: [],
@@ -385,6 +397,7 @@ function closedSegment(stored: StoredSegment, sequence: number): MutableSegment 
     sequence,
     group: stored.group,
     firstObject: 0,
+    independent: true,
     startTicks: stored.startTicks,
     durationTicks: stored.durationTicks,
     parts: [],
