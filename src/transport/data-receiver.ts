@@ -168,6 +168,12 @@ export class DataReceiver implements DataStreamSink {
     this.#sink = observer.sink;
     observer.receivers?.add(this);
     this.#host.handle({ type: "data-started", stream });
+    if (this.#header === undefined || this.#stopped) return;
+    try {
+      observer.sink.streamStart?.(this.#header);
+    } catch (thrown) {
+      this.#sinkFailed(thrown);
+    }
   }
 
   subgroup(header: SubgroupHeader): void {
