@@ -17,6 +17,7 @@ export function roomOf(path: string): string | undefined {
     if (parts.length === 2) return second === "index.ts" ? "index" : "base";
     return second;
   }
+  if (top === "demo" && second === "media") return undefined; // a film is data, whoever opens it
   if (top === "demo") return second === "peers" ? "demo peers" : "demo page";
   if (parts.length === 1) return /\.config\.ts$/.test(path) ? "config" : undefined;
   return top;

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { readAdts } from "./adts.ts";
-import { avcCodecString, avcConfigOf, hasIdr, lengthPrefixed, nalUnits } from "./annex-b.ts";
+import { avcCodecString, avcConfigOf, lengthPrefixed, nalUnits } from "./annex-b.ts";
 
 // NAL headers by ITU-T H.264 table 7-1: 0x67 SPS, 0x68 PPS, 0x65 IDR slice, 0x41 other slice, 0x09 delimiter.
 const sps = [0x67, 0x4d, 0x40, 0x1e, 0xaa];
@@ -49,11 +49,6 @@ test("the avcC has profile, level and both parameter sets", () => {
 test("an access unit without parameter sets has no avcC", () => {
   expect(avcConfigOf(bytes(long, idr))).toBeUndefined();
   expect(avcConfigOf(bytes(long, sps, long, idr))).toBeUndefined();
-});
-
-test("an IDR picture is told from others", () => {
-  expect(hasIdr(bytes(long, sps, long, idr))).toBe(true);
-  expect(hasIdr(bytes(long, slice))).toBe(false);
 });
 
 test("an ADTS header becomes the configuration that means the same", () => {

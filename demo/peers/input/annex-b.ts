@@ -3,7 +3,6 @@
  * the stream (ITU-T H.264 Annex B) become NAL units behind lengths and parameter sets in an `avcC` (ISO/IEC 14496-15 §5.3).
  */
 
-const NAL_IDR = 5;
 const NAL_SPS = 7;
 const NAL_PPS = 8;
 const NAL_ACCESS_UNIT_DELIMITER = 9;
@@ -28,11 +27,6 @@ export function* nalUnits(accessUnit: Uint8Array): Generator<Uint8Array, void, u
 
 function typeOf(unit: Uint8Array): number {
   return (unit[0] ?? 0) & 0x1f;
-}
-
-export function hasIdr(accessUnit: Uint8Array): boolean {
-  for (const unit of nalUnits(accessUnit)) if (typeOf(unit) === NAL_IDR) return true;
-  return false;
 }
 
 /** The access unit with four-byte lengths, without delimiters, filler and the parameter sets that the `avcC` has. */

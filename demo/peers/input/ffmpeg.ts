@@ -1,6 +1,6 @@
 /** Converting what we cannot package, with the ffmpeg of the machine. */
 import { spawn } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CountersignError } from "../../../src/errors.ts";
@@ -30,19 +30,21 @@ function runFfmpeg(args: readonly string[]): Promise<void> {
 }
 
 /**
- * Converts `path` to a temporary MP4 of H.264 (no B-frames, a keyframe per second) and AAC, gives it to `use`, and removes it.
+ * Converts a file, given as its bytes, to an MP4 of H.264 (no B-frames, a keyframe per second) and AAC, and gives that to `use`.
  * One thread and no encoder tags, so that the same ffmpeg gives the same bytes.
  *
  * Throws `unsupported`, the reason why a conversion was wanted, when there is no ffmpeg; CountersignError `media-unsupported` when it fails.
  */
 export async function withConvertedCopy<T>(
-  path: string,
+  original: Uint8Array,
   unsupported: CountersignError,
-  use: (copy: string) => Promise<T>,
+  use: (converted: Uint8Array) => Promise<T>,
 ): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), "countersign-input-"));
   try {
+    const path = join(folder, "original");
     const copy = join(folder, "converted.mp4");
+    await writeFile(path, original);
     await runFfmpeg(
       ["-v", "error", "-i", path, "-map", "0:v:0?", "-map", "0:a:0?"].concat(
         ["-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p", "-bf", "0", "-threads", "1"],
@@ -53,7 +55,7 @@ export async function withConvertedCopy<T>(
       if (error instanceof Error && "code" in error && error.code === "ENOENT") throw unsupported;
       throw error;
     });
-    return await use(copy);
+    return await use(await readFile(copy));
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

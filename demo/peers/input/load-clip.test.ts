@@ -1,5 +1,7 @@
 import { createHash } from "node:crypto";
-import { chmod, copyFile, mkdtemp, rm, truncate, writeFile } from "node:fs/promises";
+import { chmod, copyFile, mkdtemp, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import {
@@ -82,6 +84,28 @@ test("a file that is not there or too large is refused by its option", async () 
   await writeFile(huge, "");
   await truncate(huge, MAX_INPUT_BYTES + 1); // sparse: it takes no room
   await expect(loadClip(huge)).rejects.toThrow(code("invalid-options"));
+});
+
+test("a URL that tells its length is an input like a file; one that is endless, missing or away is refused", async () => {
+  const media = await readFile(BUNDLED_CLIP_PATH);
+  const server = createServer((request, response) => {
+    if (request.url === "/clip.mp4")
+      response.end(media); // Node tells the length of what is ended at once
+    else if (request.url === "/live.ts") response.write(media.subarray(0, 1000));
+    else response.writeHead(404).end();
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  const address = `http://127.0.0.1:${port}`;
+  try {
+    expect((await loadClip(`${address}/clip.mp4`)).clip.durationTicks).toBe(16 * 48_000);
+    await expect(loadClip(`${address}/live.ts`)).rejects.toThrow(/does not say how long/);
+    await expect(loadClip(`${address}/nothing.mp4`)).rejects.toThrow(code("invalid-options"));
+  } finally {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  }
+  await expect(loadClip(`${address}/clip.mp4`)).rejects.toThrow(code("invalid-options"));
 });
 
 test("bytes that are no media, or end too early, are refused as unsupported", async () => {
