@@ -83,3 +83,32 @@ export const SEQUENCER_MAX_BYTES = 32 * 1024 * 1024;
 
 /** Ids asked for at once in one group when no manifest says how many there are (a peer may jump ids by 2^60). */
 export const MISSING_MAX_OBJECTS = 256;
+
+// ---- sources ----
+
+/** Proven lies (bytes that contradict a signature) that ban a source, and the time within which they count. One may be a publisher's mishap; three are not. */
+export const BAN_AFTER_LIES = 3;
+export const LIE_WINDOW_MS = 10_000;
+
+/** First ban; each further one is twice as long, up to the maximum, so that a relay that lies for a living is asked a few times an hour. */
+export const BAN_MS = 10_000;
+export const MAX_BAN_MS = 600_000;
+
+/** A source that behaved for this long starts over with short bans. */
+export const BAN_FORGIVEN_AFTER_MS = 1_800_000;
+
+/** A track that a relay does not have may be published any moment (late publisher): asked for soon, then ever more rarely. */
+export const SUBSCRIBE_RETRY_MS = 250;
+export const MAX_SUBSCRIBE_RETRY_MS = 5_000;
+
+/** Groups behind the live edge that a reconnect still fetches: what the ledger can tell apart. Anything older is the replay's to plan. */
+export const RESUME_MAX_GROUPS = LEDGER_WINDOW_GROUPS;
+
+/** Repairs of one track under way at once: enough to hide a round trip, too few to starve the live streams beside them. */
+export const REPAIR_CONCURRENCY = 3;
+
+/** Repairs of one track in line, in stretches. Past it the furthest goes: the sequencer will report it as a hole when its turn comes. */
+export const REPAIR_MAX_QUEUE = 256;
+
+/** How long one relay may take to answer a repair before the next one is asked. */
+export const REPAIR_TIMEOUT_MS = 800;

@@ -128,16 +128,11 @@ export class PendingObjects {
     if (places.size === 0) this.#places.delete(place.group);
   }
 
-  /** Drops what one source has waiting, without a word: the caller knows why. */
-  dropSource(from: ScoreCounters): void {
-    for (const candidate of [...(this.#queues.get(from) ?? [])]) this.#remove(candidate);
-    this.#queues.delete(from);
-  }
-
   clear(): void {
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
-    for (const from of [...this.#queues.keys()]) this.dropSource(from);
+    for (const queue of this.#queues.values()) for (const candidate of [...queue]) this.#remove(candidate);
+    this.#queues.clear();
     this.#places.clear();
   }
 

@@ -50,6 +50,9 @@ export interface SequencerOptions {
 /** Weight of the newest sample in the signer's running lead: about the last 10 objects count. */
 const LEAD_WEIGHT = 0.2;
 
+/** Past this, publishers are not behind but away. */
+const MAX_LEAD_MS = 5_000;
+
 /** A deadline that never comes. */
 const NEVER = Number.POSITIVE_INFINITY;
 
@@ -247,7 +250,7 @@ export class TrackSequencer<T extends MoqObject = Verified<MoqObject>> {
 
   /** How long an object may take that nothing has overtaken. */
   get #patienceMs(): number {
-    return this.#silentAfterMs + 2 * this.#signerLeadMs;
+    return this.#silentAfterMs + Math.min(2 * this.#signerLeadMs, MAX_LEAD_MS);
   }
 
   #askAtMs(entry: Expected): number {

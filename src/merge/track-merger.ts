@@ -90,6 +90,11 @@ export class TrackMerger<T extends MoqObject> {
     return this.#ledger;
   }
 
+  /** True while a copy of this object is being hashed. */
+  isJudging(group: VarInt, object: VarInt): boolean {
+    return this.#pending.find(group, object)?.inFlight !== undefined;
+  }
+
   score(source: SourceId): SourceScore {
     return this.#scores.snapshot(source);
   }
@@ -110,9 +115,8 @@ export class TrackMerger<T extends MoqObject> {
     this.#subgroups.addSource(source);
   }
 
-  /** A source is gone or banned: what it has waiting goes with it, its open subgroups count as reset. Its score stays. */
+  /** A source is gone or banned: its open subgroups count as reset. What it sent before is judged like anything else: bytes do not turn bad with their bearer. */
   removeSource(source: SourceId): void {
-    this.#pending.dropSource(this.#scores.of(source));
     this.#subgroups.removeSource(source);
   }
 
