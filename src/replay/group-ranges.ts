@@ -74,8 +74,8 @@ export function intersect(a: readonly GroupRange[], b: readonly GroupRange[]): G
   while (i < a.length && j < b.length) {
     const x = a[i]!;
     const y = b[j]!;
-    const first = x.first > y.first ? x.first : y.first;
-    const last = x.last < y.last ? x.last : y.last;
+    const first = compareVarInt(x.first, y.first) > 0 ? x.first : y.first;
+    const last = compareVarInt(x.last, y.last) < 0 ? x.last : y.last;
     if (first <= last) result.push({ first, last });
     if (x.last < y.last) i++;
     else j++;

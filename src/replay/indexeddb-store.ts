@@ -92,6 +92,7 @@ export class IndexedDbStore implements ReplayStore {
   #estimatedAtMs = Number.NEGATIVE_INFINITY;
   #sweeping: Promise<void> | undefined;
   #cancelSweep: (() => void) | undefined;
+  #endPause: (() => void) | undefined;
   #state: "open" | "closing" | "closed" | "dead" = "open";
 
   constructor(options: IndexedDbStoreOptions) {
@@ -198,6 +199,7 @@ export class IndexedDbStore implements ReplayStore {
     this.#state = "closing";
     this.#cancelSweep?.();
     if (!wasDead) await this.#queue.flush();
+    this.#endPause?.();
     await this.#sweeping;
     this.#state = "closed";
     this.#options.connection.close();
@@ -323,12 +325,22 @@ export class IndexedDbStore implements ReplayStore {
         const cause: Evicted["cause"] = step.aged ? "age" : reason === "quota" ? "quota" : "budget";
         this.#events.emit("evicted", { ...step.evicted, cause });
         this.#announceEstimate();
-        await new Promise<void>((resolve) => clock.setTimer(EVICTION_PAUSE_MS, resolve));
+        await this.#pause();
       }
     } catch (thrown) {
       // Nothing is lost by not evicting; the next sweep tries again.
       if (this.#state === "open") this.#warn(toCountersignError(thrown, "storage-failed"));
     }
+  }
+
+  #pause(): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.#options.clock.setTimer(EVICTION_PAUSE_MS, resolve);
+      this.#endPause = () => {
+        cancel();
+        resolve();
+      };
+    });
   }
 
   #warn(error: CountersignError): void {

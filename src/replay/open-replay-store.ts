@@ -7,6 +7,7 @@ import type { Clock } from "../clock.ts";
 import { systemClock } from "../clock.ts";
 import { CountersignError, toCountersignError } from "../errors.ts";
 import { Emitter } from "../events.ts";
+import { objectLeaf } from "../trust/leaf.ts";
 import type { Verified } from "../trust/types.ts";
 import type { MoqObject } from "../wire/objects.ts";
 import type { VarInt } from "../wire/varint.ts";
@@ -26,8 +27,8 @@ import type {
 } from "./types.ts";
 
 export interface OpenReplayStoreOptions {
-  /** The leaf digest of an object, to check what comes back from disk (trust/leaf.ts). */
-  readonly leafDigest: LeafDigest;
+  /** What objects that come back from disk are checked with. Default: objectLeaf() of trust/, the digest that manifests sign. */
+  readonly leafDigest?: LeafDigest;
   readonly clock?: Clock;
   /** Default: 72 hours. */
   readonly maxAgeMs?: number;
@@ -47,7 +48,7 @@ export interface OpenedReplayStore {
 }
 
 /** Never rejects: without a database it is memory, with a warning. */
-export async function openReplayStore(options: OpenReplayStoreOptions): Promise<OpenedReplayStore> {
+export async function openReplayStore(options: OpenReplayStoreOptions = {}): Promise<OpenedReplayStore> {
   const clock = options.clock ?? systemClock;
   const memory = (takesOver: boolean) =>
     new MemoryStore({
@@ -75,7 +76,7 @@ export async function openReplayStore(options: OpenReplayStoreOptions): Promise<
   opened = new IndexedDbStore({
     connection,
     clock,
-    leafDigest: options.leafDigest,
+    leafDigest: options.leafDigest ?? objectLeaf,
     budgetBytes,
     persistent: () => isPersistent(storage),
     onDead: (error) => fallback?.fallTo(memory(true), error),

@@ -5,6 +5,7 @@
  * one). Whatever fails is left out and named, so that it can be fetched again; the reader still verifies what it gets against the
  * signer's word, because whoever could alter a record could alter its digest too.
  */
+import { CountersignError } from "../errors.ts";
 import type { MoqObject } from "../wire/objects.ts";
 import type { VarInt } from "../wire/varint.ts";
 import { addInPlace, contains, subtract, unflatten } from "./group-ranges.ts";
@@ -16,8 +17,8 @@ import type { ReplayDatabase } from "./schema.ts";
 import { EVIDENCE_PART, idKey } from "./schema.ts";
 import type { GroupRange, StoredGroup, TrackKey } from "./types.ts";
 
-/** The leaf digest of an object: trust/leaf.ts in the player. */
-export type LeafDigest = (object: MoqObject) => Promise<Uint8Array>;
+/** The leaf digest of an object: objectLeaf() of trust/. Throws or rejects with "malformed-track" when the properties cannot be parsed. */
+export type LeafDigest = (object: MoqObject) => Uint8Array | Promise<Uint8Array>;
 
 /** What is wrong with a group, and what is left of it. */
 export interface Damage {
@@ -72,11 +73,11 @@ export async function readGroup(
   const objects = good.map((stored) => stored.object);
   return {
     stored: good.length === 0 ? undefined : { group, complete, evidence: evidence ?? [], objects },
-    damage: sound ? undefined : { ...describe(missing, evidence), good, evidence, parts: state.parts },
+    damage: sound ? undefined : { ...findings(missing, evidence), good, evidence, parts: state.parts },
   };
 }
 
-function describe(missing: readonly GroupRange[], evidence: unknown): Pick<Damage, "message" | "objects"> {
+function findings(missing: readonly GroupRange[], evidence: unknown): Pick<Damage, "message" | "objects"> {
   const what =
     missing.length > 0
       ? "Stored objects are damaged or gone."
@@ -120,9 +121,19 @@ async function firstSound(
   leafDigest: LeafDigest,
 ): Promise<StoredObject | undefined> {
   for (const copy of copies) {
-    if (equal(await leafDigest(copy.object), copy.digest)) return copy;
+    if (await isSound(copy, leafDigest)) return copy;
   }
   return undefined;
+}
+
+async function isSound({ object, digest }: StoredObject, leafDigest: LeafDigest): Promise<boolean> {
+  try {
+    return equal(await leafDigest(object), digest);
+  } catch (thrown) {
+    // Damage within the properties. Anything else (no crypto) says nothing about the object and is an error of the read.
+    if (thrown instanceof CountersignError && thrown.code === "malformed-track") return false;
+    throw thrown;
+  }
 }
 
 function equal(a: Uint8Array, b: Uint8Array): boolean {

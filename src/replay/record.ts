@@ -28,10 +28,11 @@ const DIGEST_BYTES = 32;
 
 /*
  * Entry header, big-endian: checksum u32 | object u64 | subgroup u64 | flags u8 | priority u8 | 0 u16 |
- * propertiesLength u32 | payloadLength u32 | offset u32 | length u32 | digest 32 bytes.
- * `offset` and `length` say which bytes of properties || payload follow. Checksum: FNV-1a of the header's other bytes.
+ * propertiesLength u32 | payloadLength u32 | offset u32 | length u32 | digest 32 bytes |
+ * checksum of properties u32. `offset` and `length` say which bytes of properties || payload follow. Checksums are FNV-1a, the first of
+ * the header's other bytes; properties have one because the leaf digest covers only those that relays must not change.
  */
-const HEADER_BYTES = 72;
+const HEADER_BYTES = 76;
 const FLAG_SUBGROUP = 1;
 const FLAG_PRIORITY = 2;
 const STATUS_SHIFT = 2;
@@ -127,6 +128,7 @@ export class RecordPacker {
     view.setUint32(at + 32, offset);
     view.setUint32(at + 36, length);
     this.#bytes.set(digest, at + 40);
+    view.setUint32(at + 72, checksum(object.properties, 0, object.properties.length));
     view.setUint32(at, checksum(this.#bytes, at + 4, at + HEADER_BYTES));
     let target = at + HEADER_BYTES;
     const fromProperties = object.properties.subarray(offset, offset + length);
@@ -216,9 +218,14 @@ function readEntries(record: unknown, byObject: Map<VarInt, Entry[]>): boolean {
 function assemble(group: VarInt, entries: readonly Entry[]): StoredObject[] {
   const result: StoredObject[] = [];
   const pieces: Entry[] = [];
+  const take = (entry: Entry, data: Uint8Array): void => {
+    const stored = toObject(group, entry, data);
+    const { properties } = stored.object;
+    if (entry.view.getUint32(entry.at + 72) === checksum(properties, 0, properties.length))
+      result.push(stored);
+  };
   for (const entry of entries) {
-    if (entry.offset === 0 && entry.data.length === entry.total)
-      result.push(toObject(group, entry, entry.data));
+    if (entry.offset === 0 && entry.data.length === entry.total) take(entry, entry.data);
     else pieces.push(entry);
   }
   if (pieces.length === 0) return result;
@@ -236,7 +243,7 @@ function assemble(group: VarInt, entries: readonly Entry[]): StoredObject[] {
   if (covered !== total) return result;
   const whole = new Uint8Array(total);
   for (const piece of chosen) whole.set(piece.data, piece.offset);
-  result.push(toObject(group, chosen[0]!, whole));
+  take(chosen[0]!, whole);
   return result;
 }
 
