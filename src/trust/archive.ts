@@ -62,7 +62,13 @@ export async function verifyStoredGroup(
     if (duplicated || strayed) throw corrupt("it holds an object twice, or one of another group");
     return { ...(await judge(objects, truth)), streamId };
   } catch (thrown) {
-    return { objects: [], failed: ids, complete: false, streamId: undefined, error: toCountersignError(thrown, "store-corrupt") };
+    return {
+      objects: [],
+      failed: ids,
+      complete: false,
+      streamId: undefined,
+      error: toCountersignError(thrown, "store-corrupt"),
+    };
   }
 }
 

@@ -1,0 +1,55 @@
+import fc from "fast-check";
+import { expect, it } from "vitest";
+import { CountersignError } from "../errors.ts";
+import { canonical } from "../wire/varint.ts";
+import { type CborKey, type CborValue, decodeCbor, encodeCbor } from "./cbor.ts";
+
+const key: fc.Arbitrary<CborKey> = fc.oneof(fc.integer(), fc.string({ maxLength: 30 }));
+const { value } = fc.letrec<{ value: CborValue }>((tie) => ({
+  value: fc.oneof(
+    { maxDepth: 4 },
+    fc.maxSafeInteger(),
+    fc.bigInt({ min: 0n, max: 0xffff_ffff_ffff_ffffn }).map((n) => canonical(n)),
+    // fast-check makes strings of whole code points; lone surrogates have no UTF-8.
+    fc.string({ unit: "binary" }),
+    fc.uint8Array({ maxLength: 300 }),
+    fc.array(tie("value"), { maxLength: 5 }),
+    fc.array(fc.tuple(key, tie("value")), { maxLength: 5 }).map((pairs) => new Map(pairs)),
+  ),
+}));
+
+it("reads back what it writes", () => {
+  fc.assert(
+    fc.property(value, (written) => {
+      expect(decodeCbor(encodeCbor(written))).toEqual(written);
+    }),
+  );
+});
+
+it("gives for any bytes a value whose only encoding they are, or a typed error", () => {
+  // Mostly small heads, so that a good part of the samples is well-formed.
+  const byte = fc.oneof(
+    fc.nat(0x1b),
+    fc.integer({ min: 0x80, max: 0x84 }),
+    fc.integer({ min: 0xa0, max: 0xa3 }),
+    fc.nat(255),
+  );
+  let accepted = 0;
+  fc.assert(
+    fc.property(fc.array(byte, { minLength: 1, maxLength: 24 }), (array) => {
+      const bytes = Uint8Array.from(array);
+      let read: CborValue;
+      try {
+        read = decodeCbor(bytes);
+      } catch (thrown) {
+        expect(thrown).toBeInstanceOf(CountersignError);
+        expect((thrown as CountersignError).code).toBe("manifest-malformed");
+        return;
+      }
+      accepted++;
+      expect(encodeCbor(read)).toEqual(bytes);
+    }),
+    { numRuns: 3_000 },
+  );
+  expect(accepted).toBeGreaterThan(30);
+});
