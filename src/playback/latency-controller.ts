@@ -12,11 +12,11 @@ export const TICK_MS = 100;
 const DEAD_BAND_MS = 20;
 /** Once outside the dead band, correction goes on to here, so that it does not hover at the band's edge. */
 const SETTLED_MS = 4;
-/** Speed change per second of difference: 100 ms are worked off at 2.5%, in some 4 s. */
-const GAIN_PER_S = 0.25;
+/** Speed change per second of difference: 100 ms are worked off at 4%, in some 3 s. */
+const GAIN_PER_S = 0.4;
 /** Pitch-corrected audio is unobtrusive within these. */
 const SLOWEST = 0.94;
-const FASTEST = 1.08;
+const FASTEST = 1.1;
 /** Behind by more than this, playing faster takes too long to be noticed as anything but late. */
 const JUMP_BEHIND_MS = 1000;
 /** Left buffered at the place that is jumped to, so that playback goes on there at once. */
@@ -29,7 +29,7 @@ const HOLE_PATIENCE_MS = 250;
 const HOLE_REACH_MS = 200;
 /** Just inside the next range: its first frame, not the boundary, which rounding may put outside. */
 const HOLE_LANDING_MS = 2;
-/** What a target must leave at least beyond the duration of a part: decoding, a timer that fires late, the page's own work. */
+/** What a target must leave beyond what the arrival of parts requires: decoding, a timer that fires late, the page's own work. */
 const TARGET_MARGIN_MS = 80;
 
 /** All times in ms of media since the epoch unless said otherwise. */
@@ -41,9 +41,8 @@ export interface PlaybackSample {
   readonly buffered: readonly { readonly startMs: number; readonly endMs: number }[];
   /** Where the live edge is now. */
   readonly edgeMs: number;
-  /** Duration of a part, and how unevenly parts arrive. */
-  readonly stepMs: number;
-  readonly spreadMs: number;
+  /** The distance from it that the arrival of parts requires (EdgeClock.requiredMs). */
+  readonly requiredMs: number;
   readonly rate: number;
   /** Paused, seeking, or not begun. */
   readonly idle: boolean;
@@ -75,8 +74,8 @@ export class LatencyController {
   }
 
   /** The distance aimed for with parts like these: never below what they allow. */
-  targetFor(sample: Pick<PlaybackSample, "stepMs" | "spreadMs">): number {
-    return Math.max(this.#targetMs, sample.stepMs + sample.spreadMs + TARGET_MARGIN_MS);
+  targetFor(requiredMs: number): number {
+    return Math.max(this.#targetMs, requiredMs + TARGET_MARGIN_MS);
   }
 
   follow(): void {
@@ -124,7 +123,7 @@ export class LatencyController {
 
   #towardsEdge(sample: PlaybackSample): PlaybackDecision {
     const { positionMs, edgeMs, buffered } = sample;
-    const targetMs = this.targetFor(sample);
+    const targetMs = this.targetFor(sample.requiredMs);
     const behindMs = edgeMs - positionMs - targetMs;
     const bufferedToMs = buffered.at(-1)?.endMs ?? positionMs;
 

@@ -6,8 +6,10 @@ import type { PlayerState, TimeRange, TrackDescription, WorkerEvent, WorkerStats
 export interface PlaybackStats {
   /** How far the picture is behind the newest verified media, in ms; undefined before the first picture. */
   readonly latencyMs: number | undefined;
-  /** The distance that is being kept. */
+  /** The distance that is being kept: what was asked for, or what the broadcast's parts allow. */
   readonly targetLatencyMs: number;
+  /** The least distance that the arrival of parts allowed over the last ten seconds. */
+  readonly requiredLatencyMs: number;
   /** Buffered from the picture on, in ms. */
   readonly bufferedMs: number;
   readonly buffered: readonly TimeRange[];
@@ -58,6 +60,8 @@ export interface Player {
   readonly epochMs: number | undefined;
   /** The latest; undefined before the first. */
   readonly stats: PlayerStats | undefined;
+  /** What the page itself knows, at this moment. */
+  readonly playback: PlaybackStats;
   /** How far the picture is behind the newest verified media, in ms; undefined before the first picture. */
   readonly latencyMs: number | undefined;
   /** Media time of the picture. */

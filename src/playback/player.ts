@@ -52,7 +52,6 @@ class WorkerPlayer implements Player {
   readonly #controller: LatencyController;
   readonly #edge = new EdgeClock();
   readonly #autoplay: boolean;
-  readonly #targetLatencyMs: number;
   readonly #createdAt = performance.now();
   readonly #listening = new AbortController();
   readonly #timer: ReturnType<typeof setInterval>;
@@ -75,7 +74,6 @@ class WorkerPlayer implements Player {
   constructor(video: HTMLVideoElement, options: PlayerOptions, open: OpenOptions) {
     this.video = video;
     this.#autoplay = options.autoplay ?? video.autoplay;
-    this.#targetLatencyMs = open.targetLatencyMs;
     this.#controller = new LatencyController(open.targetLatencyMs);
     this.#client = connectWorker(makeWorker(options));
     this.#attachment = new Attachment(video, this.#client, {
@@ -111,7 +109,24 @@ class WorkerPlayer implements Player {
   }
 
   get stats(): PlayerStats | undefined {
-    return this.#workerStats && { ...this.#workerStats, playback: this.#playbackStats() };
+    return this.#workerStats && { ...this.#workerStats, playback: this.playback };
+  }
+
+  get playback(): PlaybackStats {
+    const { buffered } = this.#attachment;
+    const positionMs = this.positionMs ?? 0;
+    const here = buffered.find(({ startMs, endMs }) => startMs <= positionMs && positionMs <= endMs);
+    return {
+      latencyMs: this.latencyMs,
+      targetLatencyMs: this.#targetMs(),
+      requiredLatencyMs: this.#edge.requiredMs,
+      bufferedMs: here ? here.endMs - positionMs : 0,
+      buffered,
+      stalls: this.#stalls,
+      firstFrameMs: this.#firstFrameMs,
+      droppedFrames: this.video.getVideoPlaybackQuality().droppedVideoFrames,
+      playbackRate: this.video.playbackRate,
+    };
   }
 
   get positionMs(): number | undefined {
@@ -216,7 +231,7 @@ class WorkerPlayer implements Player {
       }
       case "stats":
         this.#workerStats = event.stats;
-        this.#emitter.emit("stats", { ...event.stats, playback: this.#playbackStats() });
+        this.#emitter.emit("stats", { ...event.stats, playback: this.playback });
         return;
       case "source": {
         const { type: _, reason, ...source } = event;
@@ -283,7 +298,7 @@ class WorkerPlayer implements Player {
   }
 
   #targetMs(): number {
-    return this.#controller.targetFor({ stepMs: this.#edge.stepMs, spreadMs: this.#edge.spreadMs });
+    return this.#controller.targetFor(this.#edge.requiredMs);
   }
 
   /** How far beyond the target the picture is behind. */
@@ -337,8 +352,7 @@ class WorkerPlayer implements Player {
       positionMs,
       buffered: this.#attachment.buffered,
       edgeMs,
-      stepMs: this.#edge.stepMs,
-      spreadMs: this.#edge.spreadMs,
+      requiredMs: this.#edge.requiredMs,
       rate: video.playbackRate,
       idle,
     });
@@ -380,22 +394,6 @@ class WorkerPlayer implements Player {
     this.#error = error;
     this.#emitter.emit("state", { state: "failed", error });
     this.#emitter.emit("error", error);
-  }
-
-  #playbackStats(): PlaybackStats {
-    const { buffered } = this.#attachment;
-    const positionMs = this.positionMs ?? 0;
-    const here = buffered.find(({ startMs, endMs }) => startMs <= positionMs && positionMs <= endMs);
-    return {
-      latencyMs: this.latencyMs,
-      targetLatencyMs: this.#edge.edgeMs === undefined ? this.#targetLatencyMs : this.#targetMs(),
-      bufferedMs: here ? here.endMs - positionMs : 0,
-      buffered,
-      stalls: this.#stalls,
-      firstFrameMs: this.#firstFrameMs,
-      droppedFrames: this.video.getVideoPlaybackQuality().droppedVideoFrames,
-      playbackRate: this.video.playbackRate,
-    };
   }
 }
 

@@ -124,7 +124,7 @@ class ClipWorker implements WorkerApi {
   #stop = new AbortController();
   #reports: PlayheadReport[] = [];
 
-  async open(_options: OpenOptions, events: MessagePort): Promise<void> {
+  async open(options: OpenOptions, events: MessagePort): Promise<void> {
     const set = settings();
     const tell = (event: WorkerEvent): void => events.postMessage(event);
     if (set.clip === "")
@@ -161,6 +161,7 @@ class ClipWorker implements WorkerApi {
     }
     this.#presentation = new Presentation({
       epochMs,
+      startWithMs: options.targetLatencyMs,
       windows: [...this.#windows.values()],
       loadStored: async (track, group) => {
         const id = Number(group);

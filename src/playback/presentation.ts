@@ -31,6 +31,8 @@ export interface PresentationOptions {
   /** Wall clock of media time 0, in ms since 1970. */
   readonly epochMs: number;
   readonly windows: readonly TrackWindow[];
+  /** Media that every track must have before playback begins, in ms: the target latency, so that it does not begin with a stall. Default 0. */
+  readonly startWithMs?: number;
   /**
    * Reads a group that is no longer in the window, verified, its objects in order; undefined: certainly not stored. May reject: then
    * the answer is that error. Without it such groups are `range-unavailable`.
@@ -163,13 +165,17 @@ export class Presentation {
 
   #isPlayable(): boolean {
     const windows = [...this.#tracks.values()].map(({ window }) => window);
-    const empty = windows.filter((window) => window.segments.length === 0);
-    if (empty.length === 0) return windows.length > 0;
-    if (empty.length === windows.length) return false;
-    return (
-      empty.every((window) => window.ended) ||
-      windows.some((window) => window.closedCount >= SEGMENTS_BEFORE_LEAVING_OUT)
-    );
+    const lacking = windows.filter((window) => !this.#hasEnough(window));
+    if (lacking.length === 0) return windows.length > 0;
+    if (lacking.length === windows.length) return false;
+    return windows.some((window) => window.closedCount >= SEGMENTS_BEFORE_LEAVING_OUT);
+  }
+
+  #hasEnough(window: TrackWindow): boolean {
+    const { startTicks = 0, endTicks = 0, ended, segments } = window;
+    if (ended) return true;
+    const ms = ((endTicks - startTicks) * 1000) / window.track.timescale;
+    return segments.length > 0 && ms >= (this.#options.startWithMs ?? 0);
   }
 
   #untilPlayable(signal: AbortSignal): Promise<void> {
