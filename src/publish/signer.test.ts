@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
+import { MANIFEST_AAD, openEnvelope } from "../trust/envelope.ts";
 import { keys, ManualClock, mediaObject, STREAM_ID, VIDEO } from "../trust/fixtures.ts";
 import { KeyRing } from "../trust/key-ring.ts";
 import { SignedTrackTrust } from "../trust/track-trust.ts";
-import { type SignedManifest, TrackSigner, type TrackSignerOptions } from "./signer.ts";
+import { generateStreamId, type SignedManifest, TrackSigner, type TrackSignerOptions } from "./signer.ts";
 
 async function setUp(options: Partial<TrackSignerOptions> = {}) {
   const clock = new ManualClock();
@@ -37,5 +38,131 @@ describe("TrackSigner", () => {
     }
     expect(trust.lookup(7, 5)).toEqual({ state: "unsigned" });
     expect(trust.evidence(7)).toEqual([published[4]!.envelope]);
+  });
+
+  it("keeps the order of objects whether or not the caller waits", async () => {
+    const { published, signer, trust } = await setUp();
+    await Promise.all(objects.map((object) => signer.add(object)));
+    await signer.closeGroup();
+    expect(published).toHaveLength(6);
+    for (const { envelope } of published) expect((await trust.offer("m", envelope)).accepted).toBe(true);
+    expect(trust.truth(7)?.completion?.objectCount).toBe(5);
+  });
+
+  it("closes a group when the next one begins", async () => {
+    const { published, signer, trust } = await setUp();
+    await signer.add(objects[0]!);
+    await signer.add(mediaObject(8, 0, "next"));
+    expect(published.map(({ group, object }) => `${group}.${object}`)).toEqual(["7.0", "7.1", "8.0"]);
+    for (const { envelope } of published) await trust.offer("m", envelope);
+    expect(trust.lookup(7, 1).state).toBe("unsigned");
+    expect(trust.lookup(8, 1).state).toBe("waiting");
+  });
+
+  it("batches entries for the time it is told, and not longer", async () => {
+    const { clock, published, signer, trust } = await setUp({ batchMs: 40 });
+    await signer.add(objects[0]!);
+    await signer.add(objects[1]!);
+    clock.advance(39);
+    await signer.add(objects[2]!);
+    expect(published).toEqual([]);
+    clock.advance(1);
+    await expect.poll(() => published.length).toBe(1);
+    expect((await trust.offer("m", published[0]!.envelope)).accepted).toBe(true);
+    expect(trust.truth(7)?.entries).toHaveLength(3);
+    await signer.add({ ...objects[3]!, last: true });
+    expect(published).toHaveLength(2);
+    trust.close();
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it("signs the same statements for the same input at the same time", async () => {
+    const runs = [await setUp(), await setUp()];
+    for (const { signer } of runs)
+      for (const object of objects) await signer.add({ ...object, last: object.object === 4 });
+    expect(runs[0]!.published).toEqual(runs[1]!.published);
+  });
+
+  it("goes on with a chain after a restart", async () => {
+    const { clock, published, signer, trust } = await setUp();
+    await signer.add({ ...objects[0]!, last: true });
+    clock.advance(-10_000);
+    const again = await setUp({ resume: signer.state });
+    again.clock.advance(-10_000);
+    await again.signer.add({ ...mediaObject(8, 0, "after"), last: true });
+    for (const { envelope } of [...published, ...again.published]) {
+      expect(await trust.offer("m", envelope)).toEqual({ accepted: true });
+    }
+    // The clock was set back in between; the chain's time was not.
+    expect(trust.newest).toMatchObject({ sequence: 1, issuedAtMs: clock.now() + 10_000 });
+  });
+
+  it("puts delegations into the first and the closing manifest of a group", async () => {
+    const delegation = Uint8Array.of(1, 2, 3);
+    const { published, signer } = await setUp({ delegations: [delegation] });
+    for (const object of objects) await signer.add({ ...object, last: object.object === 4 });
+    const carried = published.map(({ envelope }) => openEnvelope(envelope, MANIFEST_AAD).delegations.length);
+    expect(carried).toEqual([1, 0, 0, 0, 1]);
+  });
+
+  it("says that it is still there while nothing is cut", async () => {
+    const { clock, published, signer, trust } = await setUp();
+    await signer.heartbeat();
+    expect(published).toEqual([]);
+    await signer.add(objects[0]!);
+    await trust.offer("m", published[0]!.envelope);
+    clock.advance(4_000);
+    await signer.heartbeat();
+    expect((await trust.offer("m", published[1]!.envelope)).accepted).toBe(true);
+    clock.advance(4_000);
+    expect(trust.state).toBe("verified");
+  });
+
+  it("names the catalog in force from the moment it is told of it", async () => {
+    const { published, signer, trust } = await setUp();
+    await signer.add(objects[0]!);
+    signer.setCatalogDigest(new Uint8Array(32).fill(1));
+    await signer.add(objects[1]!);
+    await trust.offer("m", published[0]!.envelope);
+    expect(trust.newest?.catalogDigest).toBeUndefined();
+    await trust.offer("m", published[1]!.envelope);
+    expect(trust.newest?.catalogDigest).toEqual(new Uint8Array(32).fill(1));
+  });
+
+  it("refuses objects that go back, and goes on with the next", async () => {
+    const { published, signer } = await setUp();
+    await signer.add(objects[1]!);
+    for (const bad of [objects[1]!, objects[0]!, mediaObject(6, 0, "earlier group")]) {
+      await expect(signer.add(bad)).rejects.toMatchObject({ code: "invalid-options" });
+    }
+    await signer.add({ ...objects[2]!, last: true });
+    await expect(signer.add(objects[3]!)).rejects.toMatchObject({ code: "invalid-options" });
+    expect(published).toHaveLength(2);
+  });
+
+  it("leaves the chain where it was when a signature fails, and signs for the object with the next", async () => {
+    let fail = false;
+    const key = {
+      ...keys.root,
+      sign: (data: Uint8Array) => (fail ? Promise.reject(new Error("no")) : keys.root.sign(data)),
+    };
+    const { published, signer, trust } = await setUp({ key });
+    await signer.add(objects[0]!);
+    fail = true;
+    await expect(signer.add(objects[1]!)).rejects.toThrow("no");
+    fail = false;
+    await signer.add({ ...objects[2]!, last: true });
+    for (const { envelope } of published) expect((await trust.offer("m", envelope)).accepted).toBe(true);
+    expect(trust.truth(7)?.entries.map(({ object }) => object)).toEqual([0, 1, 2]);
+  });
+
+  it("refuses options that make no sense", async () => {
+    await expect(setUp({ batchMs: 41 })).rejects.toMatchObject({ code: "invalid-options" });
+    await expect(setUp({ freshForMs: 0 })).rejects.toMatchObject({ code: "invalid-options" });
+  });
+
+  it("makes stream ids of 16 bytes that differ", () => {
+    expect(generateStreamId()).toHaveLength(16);
+    expect(generateStreamId()).not.toEqual(generateStreamId());
   });
 });
