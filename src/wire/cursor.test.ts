@@ -45,17 +45,31 @@ describe("vi64 (§1.4.1)", () => {
     expect(hexOf(encoded(value))).toBe(hex);
   });
 
-  it.each(largest.map((value, index) => [value, index + 1] as const))("fits %s into %i bytes and one more into more", (value, length) => {
-    expect(encoded(value)).toHaveLength(length);
-    expect(readVi64(cursorOver(encoded(value), ""), "it")).toBe(value);
-    if (length < 9) {
-      const more = typeof value === "number" && value < Number.MAX_SAFE_INTEGER ? value + 1 : BigInt(value) + 1n;
-      expect(encoded(more)).toHaveLength(length + 1);
-    }
-  });
+  it.each(largest.map((value, index) => [value, index + 1] as const))(
+    "fits %s into %i bytes and one more into more",
+    (value, length) => {
+      expect(encoded(value)).toHaveLength(length);
+      expect(readVi64(cursorOver(encoded(value), ""), "it")).toBe(value);
+      if (length < 9) {
+        const more =
+          typeof value === "number" && value < Number.MAX_SAFE_INTEGER ? value + 1 : BigInt(value) + 1n;
+        expect(encoded(more)).toHaveLength(length + 1);
+      }
+    },
+  );
 
   it("takes any length that can hold the value", () => {
-    for (const hex of ["05", "8005", "c00005", "e0000005", "f000000005", "f80000000005", "fc000000000005", "fe00000000000005", "ff0000000000000005"]) {
+    for (const hex of [
+      "05",
+      "8005",
+      "c00005",
+      "e0000005",
+      "f000000005",
+      "f80000000005",
+      "fc000000000005",
+      "fe00000000000005",
+      "ff0000000000000005",
+    ]) {
       expect(readVi64(cursorOver(bytesOf(hex), ""), "it")).toBe(5);
     }
   });
@@ -94,7 +108,9 @@ describe("reading a message", () => {
   });
 
   it("refuses a promise of more bytes than a number can count", () => {
-    expect(errorOf(() => readBytes(cursorOver(bytesOf("00"), ""), 2n ** 63n, "it")).code).toBe("malformed-message");
+    expect(errorOf(() => readBytes(cursorOver(bytesOf("00"), ""), 2n ** 63n, "it")).code).toBe(
+      "malformed-message",
+    );
   });
 
   it("hands out views, not copies", () => {

@@ -101,9 +101,16 @@ describe("data streams of known bytes", () => {
 });
 
 describe("datagrams of known bytes", () => {
-  for (const { name, source, hex, trackAlias, endOfGroup, object, canonical } of load<DatagramVector>("datagrams.json")) {
+  for (const { name, source, hex, trackAlias, endOfGroup, object, canonical } of load<DatagramVector>(
+    "datagrams.json",
+  )) {
     it(`decodes ${name} (${source})`, () => {
-      expect(draft18.decodeDatagram(bytesOf(hex))).toEqual({ type: "object", trackAlias, endOfGroup, object });
+      expect(draft18.decodeDatagram(bytesOf(hex))).toEqual({
+        type: "object",
+        trackAlias,
+        endOfGroup,
+        object,
+      });
     });
     if (canonical === false) continue;
     it(`encodes ${name} (${source})`, () => {
