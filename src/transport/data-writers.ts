@@ -5,14 +5,22 @@ import { streamResets } from "../wire/codes.ts";
 import type { FetchGap, MoqObject, SubgroupHeader } from "../wire/objects.ts";
 import type { VarInt } from "../wire/varint.ts";
 import type { FetchWriter, SubgroupWriter } from "./connection.ts";
-import { COALESCE_BYTES } from "./limits.ts";
+import { type Deferred, deferred } from "./deferred.ts";
+import { COALESCE_BYTES, MAX_BATCH_BYTES } from "./limits.ts";
 import { handled, isSessionError, streamErrorCode, streamErrorReason } from "./stream-errors.ts";
+
+const NOTHING = new Uint8Array(0);
 
 /** A unidirectional stream of ours. Every promise it returns settles when the session ends. */
 export class StreamWriter {
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
   /** Bytes that go out in front of the next write: a stream's header waits for its first object. */
   #head: Uint8Array | undefined;
+  /** Writes the transport has not taken yet, and small ones that wait behind them to go out together. */
+  #inFlight = 0;
+  #batch: Uint8Array[] = [];
+  #batchBytes = 0;
+  #batchWritten: Deferred<void> | undefined;
   #ended = false;
   #closing: Promise<void> | undefined;
   readonly #onEnded: () => void;
@@ -34,28 +42,62 @@ export class StreamWriter {
   }
 
   /** Queues a header and its payload; resolves when the transport took them. */
-  write(header: Uint8Array, payload?: Uint8Array): Promise<void> {
+  write(header: Uint8Array, payload: Uint8Array = NOTHING): Promise<void> {
     if (this.#ended) return handled(Promise.reject(streamEnded()));
-    const head = this.#takeHead();
-    const payloadBytes = payload?.byteLength ?? 0;
-    let written: Promise<void>;
-    if (payload && payloadBytes > COALESCE_BYTES) {
-      handled(this.#writer.write(head ? join(head, header) : header));
-      written = this.#writer.write(payload);
-    } else if (payload && payloadBytes > 0) {
-      written = this.#writer.write(head ? join(head, header, payload) : join(header, payload));
-    } else {
-      written = this.#writer.write(head ? join(head, header) : header);
+    const bytes = header.byteLength + payload.byteLength;
+    if (
+      this.#inFlight > 0 &&
+      payload.byteLength <= COALESCE_BYTES &&
+      this.#batchBytes + bytes <= MAX_BATCH_BYTES
+    ) {
+      this.#batch.push(header, payload);
+      this.#batchBytes += bytes;
+      this.#batchWritten ??= deferred<void>();
+      return this.#batchWritten.promise;
     }
-    return handled(written.catch((thrown: unknown) => this.#fail(thrown)));
+    this.#flush();
+    const head = this.#head;
+    this.#head = undefined;
+    if (payload.byteLength > COALESCE_BYTES) {
+      handled(this.#writer.write(head ? join([head, header]) : header));
+      return this.#send(payload);
+    }
+    return this.#send(join(head ? [head, header, payload] : [header, payload]));
+  }
+
+  #send(bytes: Uint8Array): Promise<void> {
+    this.#inFlight++;
+    return handled(
+      this.#writer.write(bytes).then(
+        () => this.#sent(),
+        (thrown: unknown) => this.#fail(thrown),
+      ),
+    );
+  }
+
+  #sent(): void {
+    this.#inFlight--;
+    if (this.#inFlight === 0) this.#flush();
+  }
+
+  /** Sends what has gathered behind a write that was under way, as one chunk. */
+  #flush(): void {
+    const written = this.#batchWritten;
+    if (!written) return;
+    const bytes = join(this.#batch);
+    this.#batch = [];
+    this.#batchBytes = 0;
+    this.#batchWritten = undefined;
+    this.#send(bytes).then(written.resolve, written.reject);
+    handled(written.promise);
   }
 
   close(): Promise<void> {
     if (this.#closing) return this.#closing;
     if (this.#ended) return handled(Promise.reject(streamEnded()));
     this.#ended = true;
-    const head = this.#takeHead();
-    if (head) handled(this.#writer.write(head));
+    this.#flush();
+    if (this.#head) handled(this.#writer.write(this.#head));
     this.#closing = handled(this.#writer.close().catch((thrown: unknown) => this.#fail(thrown)));
     const ended = () => this.#onEnded();
     this.#closing.then(ended, ended);
@@ -66,13 +108,16 @@ export class StreamWriter {
     const first = !this.#ended;
     this.#ended = true;
     handled(this.#writer.abort(streamErrorReason(code)));
+    this.#dropBatch();
     if (first) this.#onEnded();
   }
 
-  #takeHead(): Uint8Array | undefined {
-    const head = this.#head;
-    this.#head = undefined;
-    return head;
+  #dropBatch(): void {
+    const written = this.#batchWritten;
+    this.#batch = [];
+    this.#batchWritten = undefined;
+    if (written) handled(written.promise);
+    written?.reject(streamEnded());
   }
 
   #fail(thrown: unknown): never {
@@ -80,6 +125,7 @@ export class StreamWriter {
       this.#ended = true;
       this.#onEnded();
     }
+    this.#dropBatch();
     const code = streamErrorCode(thrown);
     throw new CountersignError(
       isSessionError(thrown) ? "session-closed" : "stream-reset",
@@ -97,7 +143,7 @@ function streamEnded(): CountersignError {
   });
 }
 
-function join(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+function join(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   let length = 0;
   for (const part of parts) length += part.byteLength;
   const joined = new Uint8Array(length);
