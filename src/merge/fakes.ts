@@ -1,5 +1,4 @@
-/** Stand-ins for the merge's own tests: a signer whose word is a map, a clock that a test moves, objects whose payload names their place. */
-import type { Clock } from "../clock.ts";
+/** Stand-ins for the merge's own tests: a signer whose word is a map, objects whose payload names their place. */
 import type { GroupTruth, Lookup, SignedEntry, Verified } from "../trust/types.ts";
 import { utf8Encode } from "../utf8.ts";
 import type { MoqObject } from "../wire/objects.ts";
@@ -8,63 +7,6 @@ import type { Judge } from "./track-merger.ts";
 import type { Delivery, SourceId } from "./types.ts";
 
 const NO_BYTES = new Uint8Array(0);
-
-export class ManualClock implements Clock {
-  #nowMs = 1_000_000;
-  #order = 0;
-  readonly #timers = new Set<{ readonly atMs: number; readonly order: number; readonly fn: () => void }>();
-
-  now(): number {
-    return this.#nowMs;
-  }
-
-  setTimer(delayMs: number, fn: () => void): () => void {
-    const timer = { atMs: this.#nowMs + Math.max(0, delayMs), order: this.#order++, fn };
-    this.#timers.add(timer);
-    return () => {
-      this.#timers.delete(timer);
-    };
-  }
-
-  get timers(): number {
-    return this.#timers.size;
-  }
-
-  /** Runs the timers that fall due, in order, each at its own time. */
-  advance(ms: number): void {
-    const untilMs = this.#nowMs + ms;
-    for (;;) {
-      let next: { readonly atMs: number; readonly order: number; readonly fn: () => void } | undefined;
-      for (const timer of this.#timers) {
-        if (timer.atMs > untilMs) continue;
-        if (
-          next === undefined ||
-          timer.atMs < next.atMs ||
-          (timer.atMs === next.atMs && timer.order < next.order)
-        )
-          next = timer;
-      }
-      if (next === undefined) break;
-      this.#timers.delete(next);
-      this.#nowMs = Math.max(this.#nowMs, next.atMs);
-      next.fn();
-    }
-    this.#nowMs = untilMs;
-  }
-
-  /** Like advance(), letting promises settle after every step of `stepMs`. */
-  async run(ms: number, stepMs = 10): Promise<void> {
-    for (let passedMs = 0; passedMs < ms; passedMs += stepMs) {
-      this.advance(Math.min(stepMs, ms - passedMs));
-      await settled();
-    }
-  }
-}
-
-/** Lets every promise that can settle without a timer settle. */
-export async function settled(): Promise<void> {
-  for (let i = 0; i < 20; i++) await Promise.resolve();
-}
 
 export function payloadAt(group: VarInt, object: VarInt): Uint8Array {
   return utf8Encode(`object ${object} of group ${group}`);

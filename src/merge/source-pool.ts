@@ -10,7 +10,7 @@ import type { Clock } from "../clock.ts";
 import { CountersignError } from "../errors.ts";
 import { Emitter } from "../events.ts";
 import type { FullTrackName, Location } from "../wire/names.ts";
-import { trackKey } from "../wire/names.ts";
+import { compareLocations, trackKey } from "../wire/names.ts";
 import type { MoqObject } from "../wire/objects.ts";
 import type { VarInt } from "../wire/varint.ts";
 import type { ConnectionProvider } from "./connection-provider.ts";
@@ -68,6 +68,8 @@ export class SourcePool {
   readonly #sources = new Map<SourceId, PoolSource>();
   readonly #tracks = new Set<TrackSpec>();
   #redundancy: number;
+  /** Connected and chosen to send. */
+  #sending: ReadonlySet<PoolSource> = new Set();
   #rebalancing = false;
   #starved: CountersignError["code"] | undefined;
   #closed = false;
@@ -279,16 +281,14 @@ export class SourcePool {
     // Changing a source reports back here.
     if (this.#rebalancing) return;
     this.#rebalancing = true;
-    const preference = (source: PoolSource): number => {
-      const { state } = source;
-      return state === "active" ? 0 : state === "standby" ? 1 : state === "suspect" ? 2 : 3;
-    };
-    const ranked = [...this.#sources.values()].sort((a, b) => preference(a) - preference(b));
-    // Sources that are not connected count for nothing: whichever comes first may begin at once, and is put aside if it is one too many.
-    let sending = 0;
-    for (const source of ranked) {
-      if (source.connection === undefined) source.setForward(true);
-      else source.setForward(sending++ < this.#redundancy);
+    const preference = (source: PoolSource): number =>
+      (source.state === "suspect" ? 2 : 0) + (this.#sending.has(source) ? 0 : 1);
+    const connected = this.#connected().sort((a, b) => preference(a) - preference(b));
+    const chosen = new Set(connected.slice(0, this.#redundancy));
+    this.#sending = chosen;
+    for (const source of this.#sources.values()) {
+      // One that is not connected may begin at once when it is; by then it is known whether it is one too many.
+      source.setForward(source.connection === undefined || chosen.has(source));
     }
     this.#rebalancing = false;
   }
@@ -344,5 +344,5 @@ function statusOf(source: PoolSource): SourceStatus {
 }
 
 function isBefore(a: Location, b: Location): boolean {
-  return a.group === b.group ? a.object < b.object : a.group < b.group;
+  return compareLocations(a, b) < 0;
 }

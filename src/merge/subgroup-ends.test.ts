@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import { CountersignError } from "../errors.ts";
-import { ManualClock, objectAt } from "./fakes.ts";
+import { FakeClock } from "../testing/fake-clock.ts";
+import { objectAt } from "./fakes.ts";
 import { SUBGROUP_FAILOVER_MS } from "./limits.ts";
 import { forwardingMerger } from "./track-merger.ts";
 import type { SubgroupEnd } from "./types.ts";
@@ -8,7 +9,7 @@ import type { SubgroupEnd } from "./types.ts";
 const cut = new CountersignError("stream-reset", "The stream was reset.");
 
 function subgroups(...sources: string[]) {
-  const clock = new ManualClock();
+  const clock = new FakeClock(1_000_000);
   const merger = forwardingMerger({ clock });
   const ends: SubgroupEnd[] = [];
   merger.on("subgroupEnd", (end) => ends.push(end));
@@ -131,7 +132,7 @@ it("does not take the end of a fetch for the end of a subgroup", () => {
 });
 
 it("settles the oldest subgroup as it stands when too many are open", () => {
-  const clock = new ManualClock();
+  const clock = new FakeClock(1_000_000);
   const merger = forwardingMerger({ clock, maxOpenSubgroups: 2 });
   const ends: SubgroupEnd[] = [];
   merger.on("subgroupEnd", (end) => ends.push(end));

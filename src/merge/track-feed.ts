@@ -177,13 +177,12 @@ export class TrackFeed {
   }
 
   #seen({ group, object }: Location): void {
+    if (!this.#served) {
+      this.#served = true;
+      this.#backoff.reset();
+    }
     const furthest = this.#furthest;
-    if (
-      furthest !== undefined &&
-      (group === furthest.group ? object <= furthest.object : group < furthest.group)
-    )
-      return;
-    if (furthest === undefined) this.#backoff.reset();
+    if (furthest !== undefined && compareLocations({ group, object }, furthest) <= 0) return;
     this.#furthest = { group, object };
   }
 

@@ -1,14 +1,15 @@
 import { describe, expect, it } from "vitest";
+import { FakeClock, settle } from "../testing/fake-clock.ts";
 import type { Verified } from "../trust/types.ts";
 import type { MoqObject } from "../wire/objects.ts";
-import { FakeJudge, junkAt, ManualClock, objectAt, payloadAt, settled } from "./fakes.ts";
+import { FakeJudge, junkAt, objectAt, payloadAt } from "./fakes.ts";
 import type { MergerOptions } from "./track-merger.ts";
 import { forwardingMerger, TrackMerger } from "./track-merger.ts";
 
 const MAX = 0xffff_ffff_ffff_ffffn;
 
 function verifying(options: Partial<MergerOptions> = {}) {
-  const clock = new ManualClock();
+  const clock = new FakeClock(1_000_000);
   const judge = new FakeJudge();
   const merger = new TrackMerger<Verified<MoqObject>>({ kind: "judged", judge }, { clock, ...options });
   const log: string[] = [];
@@ -23,7 +24,7 @@ function verifying(options: Partial<MergerOptions> = {}) {
 }
 
 function forwarding() {
-  const clock = new ManualClock();
+  const clock = new FakeClock(1_000_000);
   const merger = forwardingMerger({ clock });
   const log: string[] = [];
   merger.on("delivered", ({ object, source }) => log.push(`${source} ${object.group}/${object.object}`));
@@ -36,11 +37,11 @@ describe("TrackMerger with trust", () => {
     judge.sign(1, [0, 1]);
     merger.offer("a", objectAt(1, 0));
     merger.offer("b", objectAt(1, 0));
-    await settled();
+    await settle();
     merger.offer("b", objectAt(1, 1));
-    await settled();
+    await settle();
     merger.offer("a", objectAt(1, 1));
-    await settled();
+    await settle();
     expect(log).toEqual(["a 1/0", "b 1/1"]);
     expect(merger.score("a")).toMatchObject({ good: 1, duplicate: 1, junk: 0 });
     expect(merger.score("b")).toMatchObject({ good: 1, duplicate: 1, junk: 0 });
@@ -51,9 +52,9 @@ describe("TrackMerger with trust", () => {
     judge.sign(1, [0]);
     merger.offer("a", objectAt(1, 0));
     merger.offer("b", objectAt(1, 0));
-    await settled();
+    await settle();
     merger.offer("c", objectAt(1, 0));
-    await settled();
+    await settle();
     expect(judge.verifications).toBe(1);
   });
 
@@ -63,7 +64,7 @@ describe("TrackMerger with trust", () => {
     merger.offer("liar", junkAt(1, 0));
     merger.offer("a", objectAt(1, 0));
     expect(merger.ledger.status(1, 0)).toBe("new");
-    await settled();
+    await settle();
     expect(log).toEqual(["liar 1/0 mismatch", "a 1/0"]);
     expect(merger.score("liar")).toMatchObject({ junk: 1, good: 0 });
   });
@@ -73,7 +74,7 @@ describe("TrackMerger with trust", () => {
     judge.sign(1, [0]);
     merger.offer("a", junkAt(1, 0));
     merger.offer("a", objectAt(1, 0));
-    await settled();
+    await settle();
     expect(log).toEqual(["a 1/0 mismatch", "a 1/0"]);
   });
 
@@ -82,7 +83,7 @@ describe("TrackMerger with trust", () => {
     judge.sign(1, [0]);
     for (const liar of ["l1", "l2", "l3"]) merger.offer(liar, junkAt(1, 0));
     merger.offer("honest", objectAt(1, 0));
-    await settled();
+    await settle();
     expect(log.at(-1)).toBe("honest 1/0");
   });
 
@@ -93,10 +94,10 @@ describe("TrackMerger with trust", () => {
     merger.offer("liar", junkAt(1, 0));
     merger.offer("a", objectAt(1, 0));
     judge.waiting[0]!.finish();
-    await settled();
+    await settle();
     merger.offer("b", objectAt(1, 0));
     judge.waiting[1]!.finish();
-    await settled();
+    await settle();
     expect(log).toEqual(["liar 1/0 mismatch", "a 1/0"]);
     expect(merger.score("b").duplicate).toBe(1);
     expect(judge.waiting).toHaveLength(2);
@@ -107,7 +108,7 @@ describe("TrackMerger with trust", () => {
     judge.sign(1, [0]);
     merger.offer("a", objectAt(1, 0, new Uint8Array(5)));
     merger.offer("a", objectAt(1, 0, new Uint8Array(500)));
-    await settled();
+    await settle();
     expect(log).toEqual(["a 1/0 mismatch", "a 1/0 too-large"]);
     expect(judge.verifications).toBe(0);
   });
@@ -126,11 +127,11 @@ describe("TrackMerger with trust", () => {
     merger.offer("a", objectAt(1, 0));
     merger.offer("a", objectAt(1, 1));
     merger.offer("a", objectAt(1, 7));
-    await settled();
+    await settle();
     expect(log).toEqual([]);
     expect(merger.score("a").pendingObjects).toBe(3);
     judge.sign(1, [0, 1], true);
-    await settled();
+    await settle();
     expect([...log].sort()).toEqual(["a 1/0", "a 1/1", "a 1/7 unsigned", "liar 1/0 mismatch"]);
     expect(merger.score("a")).toMatchObject({ pendingObjects: 0, pendingBytes: 0 });
   });
@@ -144,7 +145,7 @@ describe("TrackMerger with trust", () => {
     expect(log).toHaveLength(20);
     expect(log[0]).toBe("flood 2/0 pending-overflow");
     judge.sign(1, [0]);
-    await settled();
+    await settle();
     expect(log.at(-1)).toBe("honest 1/0");
   });
 
@@ -166,7 +167,7 @@ describe("TrackMerger with trust", () => {
     judge.sign(1, [0]);
     merger.offer("liar", junkAt(1, 0));
     merger.offer("a", objectAt(1, 0));
-    await settled();
+    await settle();
     expect(log).toEqual(["liar 1/0 mismatch", "a 1/0"]);
   });
 
@@ -181,7 +182,7 @@ describe("TrackMerger with trust", () => {
     expect(log).toHaveLength(1);
     clock.advance(1);
     expect(log).toEqual(["a 1/0 pending-expired", "b 1/1 pending-expired"]);
-    expect(clock.timers).toBe(0);
+    expect(clock.pending).toBe(0);
   });
 
   it("keeps two copies of a place from one source and no more", () => {
@@ -194,7 +195,7 @@ describe("TrackMerger with trust", () => {
     const { judge, merger } = verifying();
     judge.sign(1, [0, 1, 2], true);
     merger.offer("a", objectAt(1, 0));
-    await settled();
+    await settle();
     const size = payloadAt(1, 1).byteLength;
     expect(merger.accept("b", { group: 1, object: 0, payloadLength: size })).toBe(false);
     expect(merger.accept("b", { group: 1, object: 1, payloadLength: size + 1 })).toBe(false);
@@ -209,10 +210,10 @@ describe("TrackMerger with trust", () => {
     expect(merger.accept("a", { group: 1, object: 1, payloadLength: 0 })).toBe(true);
     merger.offer("a", { ...objectAt(1, 1, new Uint8Array(0)), status: "end-of-group" });
     merger.offer("a", { ...objectAt(1, 0, new Uint8Array(0)), status: "end-of-group" });
-    await settled();
+    await settle();
     expect(log).toEqual([]);
     merger.offer("b", objectAt(1, 0));
-    await settled();
+    await settle();
     expect(log).toEqual(["b 1/0"]);
   });
 
@@ -223,9 +224,9 @@ describe("TrackMerger with trust", () => {
     merger.offer("a", objectAt(1, 0));
     merger.offer("b", objectAt(1, 0));
     judge.waiting[0]!.fail();
-    await settled();
+    await settle();
     judge.waiting[1]!.finish();
-    await settled();
+    await settle();
     expect(log).toEqual(["a 1/0 malformed", "b 1/0"]);
     expect(merger.score("a").junk).toBe(0);
   });
@@ -234,14 +235,14 @@ describe("TrackMerger with trust", () => {
     const { judge, merger, log } = verifying({ ledger: { windowGroups: 2 } });
     for (const group of [1, 2, 3, 4]) judge.sign(group, [0, 1]);
     for (const group of [2, 3, 4]) merger.offer("a", objectAt(group, 0));
-    await settled();
+    await settle();
     log.length = 0;
     merger.offer("slow", objectAt(2, 0));
     merger.offer("slow", objectAt(2, 1));
     merger.offer("slower", objectAt(2, 1));
-    await settled();
+    await settle();
     merger.offer("slowest", objectAt(2, 1));
-    await settled();
+    await settle();
     expect(log).toEqual(["slow 2/1 for repair"]);
     merger.offer("slow", objectAt(0, 0));
     expect(log.at(-1)).toBe("slow 0/0 below-window");
@@ -252,10 +253,10 @@ describe("TrackMerger with trust", () => {
     judge.sign(1, [0, 1, 2, 3]);
     for (let object = 0; object < 4; object++) {
       merger.offer("fast", objectAt(1, object));
-      await settled();
+      await settle();
       clock.advance(object === 3 ? 300 : 100);
       merger.offer("slow", objectAt(1, object));
-      await settled();
+      await settle();
     }
     expect(merger.lagMs("fast")).toBe(0);
     expect(merger.lagMs("slow")).toBeGreaterThan(10);
@@ -268,7 +269,7 @@ describe("TrackMerger with trust", () => {
     merger.offer("gone", objectAt(1, 0));
     merger.removeSource("gone");
     judge.sign(1, [0]);
-    await settled();
+    await settle();
     expect(log).toEqual(["gone 1/0"]);
   });
 
@@ -277,7 +278,7 @@ describe("TrackMerger with trust", () => {
     merger.on("rejected", () => merger.close());
     for (let object = 0; object < 4; object++) merger.offer("liar", objectAt(1, object));
     judge.sign(1, [3], true);
-    await settled();
+    await settle();
     expect(log).toEqual(["liar 1/0 unsigned"]);
   });
 
@@ -289,12 +290,12 @@ describe("TrackMerger with trust", () => {
     merger.offer("a", objectAt(2, 0));
     merger.close();
     judge.waiting[0]!.finish();
-    await settled();
+    await settle();
     merger.offer("a", objectAt(1, 0));
     judge.sign(2, [0]);
     clock.advance(60_000);
     expect(log).toEqual([]);
-    expect(clock.timers).toBe(0);
+    expect(clock.pending).toBe(0);
   });
 
   it("is right about ids that use all 64 bits", async () => {
@@ -303,7 +304,7 @@ describe("TrackMerger with trust", () => {
     merger.offer("a", objectAt(MAX, MAX));
     merger.offer("a", objectAt(MAX, MAX - 1n));
     merger.offer("b", objectAt(MAX, MAX));
-    await settled();
+    await settle();
     expect(log).toEqual([`a ${MAX}/${MAX}`, `a ${MAX}/${MAX - 1n}`]);
   });
 });
