@@ -39,7 +39,8 @@ const WORKER = `
         result.closed = await session.closed.then(({ closeCode, reason }) => ({ closeCode, reason }));
       } else {
         const received = await read(readable).catch((error) => {
-          result.streamErrorCode = error.streamErrorCode;
+          result.cut = true;
+          if (error.streamErrorCode !== undefined) result.code = error.streamErrorCode;
           return new Uint8Array(0);
         });
         await writing;
@@ -104,8 +105,10 @@ test.describe("a worker of the page", { tag: "@smoke" }, () => {
     expect(await echo("echo:", 1024 * 1024)).toEqual({ worker: true, same: true });
   });
 
-  test("sees the code that the Node server resets a stream with", async ({ echo }) => {
-    expect(await echo("reset", 16)).toEqual({ worker: true, same: false, streamErrorCode: 77 });
+  test("sees the Node server reset a stream", async ({ echo, browserName }) => {
+    // Firefox 153 reports a plain TypeError without the code.
+    const code = browserName === "firefox" ? {} : { code: 77 };
+    expect(await echo("reset", 16)).toEqual({ worker: true, same: false, cut: true, ...code });
   });
 
   test("sees the Node server close the session", async ({ echo }) => {

@@ -8,7 +8,12 @@ import type { BidiStream, WebTransportPort } from "../../src/transport/port.ts";
 const RESET_CODE = 77;
 
 async function serve(session: WebTransportPort): Promise<void> {
-  for await (const stream of session.incomingBidirectionalStreams) void answer(session, stream);
+  for await (const stream of session.incomingBidirectionalStreams) answer(session, stream).catch(gone);
+}
+
+/** The page closed, or what was asked for ended the stream. */
+function gone(): void {
+  // nothing to do
 }
 
 async function answer(session: WebTransportPort, { readable, writable }: BidiStream): Promise<void> {
@@ -48,6 +53,9 @@ async function readFirst(readable: ReadableStream<Uint8Array>) {
 }
 
 const certificate = await createCertificate();
-const server = await WebTransportServer.listen({ certificate, onSession: (session) => void serve(session) });
+const server = await WebTransportServer.listen({
+  certificate,
+  onSession: (session) => void serve(session).catch(gone),
+});
 process.once("SIGTERM", () => void server.close());
 process.stdout.write(`${JSON.stringify({ url: server.url, sha256: [...certificate.sha256] })}\n`);
