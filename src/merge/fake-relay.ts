@@ -38,7 +38,8 @@ export class FakeRelay {
   readonly #cache: MoqObject[] = [];
   readonly #subscribers = new Set<Subscriber>();
   readonly #connections = new Map<Connection, (end: ConnectionEnd) => void>();
-  readonly #listeners = new Set<ConnectionListener>();
+  /** With the connection each has, when it has one. */
+  readonly #listeners = new Map<ConnectionListener, Connection | undefined>();
 
   constructor(name: SourceId) {
     this.name = name;
@@ -61,32 +62,36 @@ export class FakeRelay {
   }
 
   listen(listener: ConnectionListener): () => void {
-    this.#listeners.add(listener);
-    let connection: Connection | undefined;
+    this.#listeners.set(listener, undefined);
     void Promise.resolve().then(() => {
       if (!this.#listeners.has(listener)) return;
-      if (this.up) {
-        connection = this.#connect();
-        listener.open(connection);
-      } else listener.lost(this.#unreachable());
+      if (this.up) this.#open(listener);
+      else listener.lost(this.#unreachable());
     });
     return () => {
+      const connection = this.#listeners.get(listener);
       this.#listeners.delete(listener);
       connection?.close();
     };
+  }
+
+  #open(listener: ConnectionListener): void {
+    const connection = this.#connect();
+    this.#listeners.set(listener, connection);
+    listener.open(connection);
   }
 
   /** The process dies: sessions end without a word. */
   kill(): void {
     this.up = false;
     this.#endAll(this.#unreachable());
-    for (const listener of [...this.#listeners]) listener.lost(this.#unreachable());
+    for (const listener of [...this.#listeners.keys()]) listener.lost(this.#unreachable());
   }
 
   restart(keepCache = true): void {
     this.up = true;
     if (!keepCache) this.#cache.length = 0;
-    for (const listener of [...this.#listeners]) listener.open(this.#connect());
+    for (const listener of [...this.#listeners.keys()]) this.#open(listener);
   }
 
   /** Ends all subscriptions as a relay does whose publisher left. */
