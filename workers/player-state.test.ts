@@ -10,8 +10,9 @@ const playing: PlayerFacts = {
   relays: { open: 2, connecting: 0, error: undefined },
   trust: "verified",
   delivering: true,
-  stored: true,
-  onlyJunk: false,
+  playable: true,
+  storedOnly: false,
+  blocked: undefined,
   ended: false,
   atLiveEdge: true,
 };
@@ -40,7 +41,13 @@ test("a manifest peer without a catalog yet is waiting, and carries what the pee
 test("with every peer gone, stored media makes it offline", () => {
   expect(stateOf({ manifestPeers: none, relays: none })).toBe("offline");
   expect(stateOf({ manifestPeers: none, relays: none, catalog: false, delivering: false })).toBe("offline");
-  expect(stateOf({ manifestPeers: none, relays: none, stored: false, catalog: false, delivering: false })).toBe("connecting");
+  expect(stateOf({ manifestPeers: none, relays: none, playable: false, catalog: false, delivering: false })).toBe("connecting");
+});
+
+test("what plays from the store alone is offline even while peers are still being dialed", () => {
+  const dialing = { open: 0, connecting: 1, error: undefined };
+  expect(stateOf({ manifestPeers: dialing, relays: dialing, storedOnly: true })).toBe("offline");
+  expect(stateOf({ manifestPeers: dialing, relays: dialing, catalog: false, playable: false })).toBe("connecting");
 });
 
 test("a silent signer is stale even while relays go on sending", () => {
@@ -50,9 +57,8 @@ test("a silent signer is stale even while relays go on sending", () => {
 });
 
 test("when every relay lies it is blocked and says so", () => {
-  const derived = derivePlayerState({ ...playing, onlyJunk: true, delivering: false });
-  expect(derived.state).toBe("blocked");
-  expect(derived.error?.code).toBe("all-relays-lie");
+  const blocked = new CountersignError("all-relays-lie", "they lie");
+  expect(derivePlayerState({ ...playing, blocked, delivering: false })).toEqual({ state: "blocked", error: blocked });
 });
 
 test("two signed truths end it, whatever else is well", () => {

@@ -15,10 +15,12 @@ export interface PlayerFacts {
   readonly trust: TrustState;
   /** Verified media was delivered in this session. */
   readonly delivering: boolean;
-  /** There is stored media to play. */
-  readonly stored: boolean;
-  /** Every relay that serves is refused: banned, or sending nothing but junk. */
-  readonly onlyJunk: boolean;
+  /** There is media to play without any peer: in memory, or in the store. */
+  readonly playable: boolean;
+  /** What is played comes from the store alone. */
+  readonly storedOnly: boolean;
+  /** Why no relay gives anything that may be played, although some are or were there. */
+  readonly blocked: CountersignError | undefined;
   /** The broadcast said that it is over. */
   readonly ended: boolean;
   readonly atLiveEdge: boolean;
@@ -50,7 +52,7 @@ export function derivePlayerState(facts: PlayerFacts): DerivedState {
   }
   const reachable = facts.manifestPeers.open + facts.relays.open > 0;
   const pending = facts.manifestPeers.connecting + facts.relays.connecting > 0;
-  if (!reachable && !pending && facts.stored) return { state: "offline", error: facts.relays.error ?? facts.manifestPeers.error };
+  if (!reachable && facts.playable && (facts.storedOnly || !pending)) return { state: "offline", error: facts.relays.error ?? facts.manifestPeers.error };
   if (!facts.catalog) {
     if (facts.manifestPeers.open > 0) return { state: "waiting", error: facts.manifestPeers.error };
     return { state: "connecting", error: facts.manifestPeers.error };
@@ -64,14 +66,7 @@ export function derivePlayerState(facts: PlayerFacts): DerivedState {
       }),
     };
   }
-  if (facts.onlyJunk) {
-    return {
-      state: "blocked",
-      error: new CountersignError("all-relays-lie", "Every relay sends media that its signer did not sign, so nothing is played.", {
-        hint: "Add a relay that serves the broadcast honestly, or wait: banned relays are tried again.",
-      }),
-    };
-  }
+  if (facts.blocked) return { state: "blocked", error: facts.blocked };
   if (!facts.delivering) {
     if (facts.trust === "waiting" && facts.manifestPeers.open > 0) return { state: "waiting", error: facts.manifestPeers.error };
     return { state: "connecting", error: facts.relays.error };

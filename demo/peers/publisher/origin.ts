@@ -7,6 +7,7 @@ import { createHash } from "node:crypto";
 import { CATALOG_TRACK_NAME } from "../../../src/catalog/types.ts";
 import { manifestTrackName } from "../../../src/catalog/build.ts";
 import type { Clock } from "../../../src/clock.ts";
+import { broadcastCatalog } from "../../../src/publish/broadcast-catalog.ts";
 import { scheduleBroadcast, type ScheduledObject } from "../../../src/publish/broadcast-schedule.ts";
 import { type CachedGroup, GroupCache } from "../../../src/publish/group-cache.ts";
 import type { CutObject, GroupCutter } from "../../../src/publish/group-cutter.ts";
@@ -17,7 +18,6 @@ import type { SigningKey } from "../../../src/trust/keys.ts";
 import { type Namespace, namespaceOf, trackKey, trackOf } from "../../../src/wire/names.ts";
 import type { MoqObject } from "../../../src/wire/objects.ts";
 import type { VarInt } from "../../../src/wire/varint.ts";
-import { catalogOf } from "./broadcast-catalog.ts";
 
 /** Manifests are small (about 150 bytes each), so an hour of them stays at hand for viewers who fetch older groups. */
 const MANIFEST_CACHE_GROUPS = 3600;
@@ -57,7 +57,7 @@ export class Origin {
   constructor(options: OriginOptions) {
     this.#options = options;
     this.namespace = namespaceOf(...options.broadcast);
-    this.#catalog = catalogOf(options.cutter, options.epochMs);
+    this.#catalog = broadcastCatalog(options.cutter, { epochMs: options.epochMs });
     if (options.chunks) {
       for (const { clipTrack } of options.cutter.tracks) {
         this.#serve(clipTrack.name, new GroupCache(), async (first, last) => this.#recut(clipTrack.name, first, last));

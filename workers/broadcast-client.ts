@@ -1,0 +1,443 @@
+/**
+ * The worker's half of a player: peers, trust, store and presentation of one broadcast, behind the interface that the page calls.
+ *
+ * 1. Both kinds of peer are dialed at once; the catalog and its manifests are read from the manifest peers.
+ * 2. The first catalog that the signer signed starts playback: a pipeline per track, stored groups in front.
+ * 3. Where no catalog comes and an earlier session kept one, what is stored is played until the network is back.
+ */
+import { CATALOG_TRACK_NAME } from "../src/catalog/types.ts";
+import { manifestTrackName } from "../src/catalog/build.ts";
+import type { Clock } from "../src/clock.ts";
+import { CountersignError, toCountersignError } from "../src/errors.ts";
+import { SourcePool } from "../src/merge/source-pool.ts";
+import type { Hole, RejectReason, SourceId } from "../src/merge/types.ts";
+import { openReplayStore } from "../src/replay/open-replay-store.ts";
+import type { ReplayStore } from "../src/replay/types.ts";
+import type { OpenOptions, PlayheadReport, ResourceRequest, ResourceResponse, TimeRange, WorkerApi, WorkerEvent, WorkerStats } from "../src/rpc/protocol.ts";
+import type { Dial } from "../src/transport/port.ts";
+import { CatalogTrust, type VerifiedCatalog } from "../src/trust/catalog-trust.ts";
+import { KeyRing } from "../src/trust/key-ring.ts";
+import { SignedTrackTrust } from "../src/trust/track-trust.ts";
+import type { Version } from "../src/wire/codec.ts";
+import { namespaceKey, namespaceOf, trackOf, type Namespace } from "../src/wire/names.ts";
+import { supportedVersions } from "../src/wire/registry.ts";
+import type { VarInt } from "../src/wire/varint.ts";
+import { ClientStatus } from "./client-status.ts";
+import { collectStats } from "./client-stats.ts";
+import { ManifestIntake } from "./manifest-intake.ts";
+import { peerProvider } from "./peer-provider.ts";
+import { Playing } from "./playing.ts";
+import { keepCatalog, readCatalog } from "./stored-broadcast.ts";
+import { TimeRanges } from "./time-ranges.ts";
+import type { TrackListener, TrackPipeline } from "./track-pipeline.ts";
+
+/** How long the network may take to bring a catalog before a stored broadcast is played instead. */
+const OFFLINE_AFTER_MS = 1500;
+
+/** How long the stored groups may take to be put in front before playback begins without them. */
+const STORED_LIST_MS = 400;
+
+/** Figures are sent, and time-dependent states looked at, this often. */
+const STATUS_INTERVAL_MS = 500;
+
+/** The viewer's position is kept this often while playing. */
+const POSITION_INTERVAL_MS = 2000;
+
+/** What the client is made of; tests give their own. */
+export interface ClientEnvironment {
+  readonly dial: Dial;
+  readonly clock: Clock;
+  readonly openStore?: typeof openReplayStore;
+}
+
+export class BroadcastClient implements WorkerApi {
+  readonly #environment: ClientEnvironment;
+  readonly #clock: Clock;
+  readonly #waitingForPresentation = new Set<() => void>();
+  readonly #cancelled = new Set<number>();
+  readonly #verified = new TimeRanges();
+  #events: MessagePort | undefined;
+  #options: OpenOptions | undefined;
+  #namespace: Namespace = [];
+  #keyRing: KeyRing | undefined;
+  #store: ReplayStore | undefined;
+  #manifests: SourcePool | undefined;
+  #objects: SourcePool | undefined;
+  #catalogTrust: CatalogTrust | undefined;
+  #catalogIntake: ManifestIntake | undefined;
+  #catalogDigest: string | undefined;
+  #playing: Playing | undefined;
+  /** The page was told to read the presentation. */
+  #announced: Playing | undefined;
+  #status: ClientStatus | undefined;
+  #stored: readonly TimeRange[] = [];
+  #edge: { readonly edgeMs: number; readonly atMs: number } | undefined;
+  #playhead: PlayheadReport | undefined;
+  #positionKeptMs = 0;
+  #cancelTimer: (() => void) | undefined;
+  #closed = false;
+
+  constructor(environment: ClientEnvironment) {
+    this.#environment = environment;
+    this.#clock = environment.clock;
+  }
+
+  /** Rejects with `invalid-options` or `crypto-unavailable`. Everything later is told by events. */
+  async open(options: OpenOptions, events: MessagePort): Promise<void> {
+    if (this.#options || this.#closed) throw new CountersignError("internal", "A client is opened once.");
+    this.#options = options;
+    this.#events = events;
+    this.#namespace = namespaceOf(...options.broadcast);
+    this.#keyRing = await KeyRing.create(options.roots);
+    const dialed = { versions: checkedVersions(options.versions), dial: this.#environment.dial, clock: this.#clock };
+    // Dialing does not wait for the store, nor the other way round.
+    const opening = options.replay.enabled ? this.#openStore(options) : undefined;
+    const manifests = new SourcePool({
+      clock: this.#clock,
+      provider: peerProvider({ ...dialed, peers: options.manifests }),
+      sources: options.manifests.map(({ url }) => url),
+    });
+    const objects = new SourcePool({
+      clock: this.#clock,
+      provider: peerProvider({ ...dialed, peers: options.objects }),
+      sources: options.objects.map(({ url }) => url),
+    });
+    this.#manifests = manifests;
+    this.#objects = objects;
+    this.#status = new ClientStatus({
+      clock: this.#clock,
+      manifests,
+      objects,
+      emit: (event) => this.#emit(event),
+      facts: () => ({
+        playing: this.#playing,
+        playable: this.#announced !== undefined,
+        atLiveEdge: this.#playhead?.atLiveEdge ?? true,
+      }),
+    });
+    this.#readCatalog(manifests, this.#keyRing);
+    this.#tick();
+    await opening;
+    if (this.#closed || !this.#store) return;
+    this.#clock.setTimer(OFFLINE_AFTER_MS, () => void this.#playStored());
+  }
+
+  resource(request: ResourceRequest): Promise<ResourceResponse> {
+    const playing = this.#announced;
+    if (playing) return playing.presentation.resource(request);
+    // Asked before there is a presentation: held like any resource that does not exist yet.
+    return new Promise((resolve, reject) => {
+      const check = (): void => {
+        const gone = this.#closed || this.#cancelled.delete(request.id);
+        if (!gone && !this.#announced) return;
+        this.#waitingForPresentation.delete(check);
+        if (gone || !this.#announced) reject(new CountersignError("destroyed", "The request was canceled."));
+        else this.#announced.presentation.resource(request).then(resolve, reject);
+      };
+      this.#waitingForPresentation.add(check);
+    });
+  }
+
+  cancel(id: number): void {
+    if (this.#announced) {
+      this.#announced.presentation.cancel(id);
+      return;
+    }
+    this.#cancelled.add(id);
+    this.#checkWaiting();
+    this.#cancelled.delete(id);
+  }
+
+  playhead(report: PlayheadReport): void {
+    this.#playhead = report;
+    this.#status?.update();
+    this.#keepPosition(report);
+  }
+
+  async stats(): Promise<WorkerStats> {
+    await this.#refreshStored();
+    return this.#collect();
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#cancelTimer?.();
+    this.#status?.close();
+    this.#playing?.close();
+    this.#catalogTrust?.close();
+    this.#manifests?.close();
+    this.#objects?.close();
+    this.#checkWaiting();
+    await this.#store?.close();
+    this.#events?.close();
+  }
+
+  // ---- catalog ----
+
+  #readCatalog(manifests: SourcePool, keyRing: KeyRing): void {
+    const track = trackOf(this.#namespace, CATALOG_TRACK_NAME);
+    const trust = new SignedTrackTrust({ track, keyRing, clock: this.#clock });
+    const catalogTrust = new CatalogTrust(trust);
+    const intake = new ManifestIntake(trust, () => undefined);
+    this.#catalogTrust = catalogTrust;
+    this.#catalogIntake = intake;
+    catalogTrust.on("catalog", (catalog) => this.#onCatalog(catalog));
+    catalogTrust.on("rejected", ({ error }) => this.#status?.catalogProblem(error));
+    trust.on("refused", ({ error }) => this.#status?.catalogProblem(error));
+    trust.on("state", ({ state, error }) => {
+      if (state === "equivocation" && error) this.#status?.fail(error);
+    });
+    manifests.on("problem", ({ track: key, error }) => {
+      if (error.code === "track-unknown" && key.startsWith(namespaceKey(this.#namespace))) this.#status?.catalogProblem(this.#unknown(error));
+    });
+    manifests.addTrack({ name: track, target: { sink: (source) => ({ object: (object) => catalogTrust.offer(source, object) }) } });
+    manifests.addTrack({ name: trackOf(this.#namespace, manifestTrackName(CATALOG_TRACK_NAME)), target: intake });
+  }
+
+  #unknown(cause: CountersignError): CountersignError {
+    return new CountersignError("broadcast-unknown", `No manifest peer knows the broadcast "${this.#options?.broadcast.join("/")}" yet.`, {
+      hint: "Check its name, and that its signer publishes to one of the manifest peers. It is asked for again and again.",
+      cause,
+    });
+  }
+
+  #onCatalog(catalog: VerifiedCatalog): void {
+    this.#status?.catalogProblem(undefined);
+    if (this.#store) keepCatalog(this.#store, this.#namespace, catalog);
+    // The same catalog is signed anew every few seconds.
+    const digest = `${String(catalog.streamId)}/${String(catalog.digest)}`;
+    if (digest === this.#catalogDigest) return;
+    this.#catalogDigest = digest;
+    const { manifests, objects } = { manifests: this.#manifests, objects: this.#objects };
+    if (manifests && objects) this.#play(catalog.object.payload, catalog.streamId, { manifests, objects });
+  }
+
+  // ---- playing ----
+
+  #play(catalog: Uint8Array, streamId: Uint8Array, pools: { manifests: SourcePool; objects: SourcePool } | undefined): Playing | undefined {
+    if (this.#closed || !this.#keyRing) return undefined;
+    let playing: Playing;
+    try {
+      playing = new Playing(
+        {
+          catalog,
+          streamId,
+          namespace: this.#namespace,
+          keyRing: this.#keyRing,
+          clock: this.#clock,
+          store: this.#store,
+          listener: this.#listener(),
+          onCorrupt: (error) => this.#warn(error),
+        },
+        pools,
+      );
+    } catch (thrown) {
+      // Signed, but not to be played: the signer's fault. A later catalog may be better.
+      this.#status?.catalogProblem(toCountersignError(thrown, "catalog-malformed"));
+      return undefined;
+    }
+    this.#playing?.close();
+    this.#playing = playing;
+    this.#announced = undefined;
+    this.#status?.update();
+    return playing;
+  }
+
+  async #playStored(): Promise<void> {
+    if (this.#closed || this.#playing || !this.#store || !this.#keyRing) return;
+    try {
+      const track = trackOf(this.#namespace, CATALOG_TRACK_NAME);
+      const stored = await readCatalog(this.#store, this.#namespace, track, this.#keyRing);
+      if (!stored || this.#playing) return;
+      const playing = this.#play(stored.payload, stored.streamId, undefined);
+      await playing?.prependStored();
+      if (playing?.hasBegun) await this.#announce(playing);
+      else if (playing) this.#drop(playing);
+    } catch (thrown) {
+      this.#warn(toCountersignError(thrown, "storage-failed"));
+    }
+  }
+
+  /** Nothing of it can be played after all. */
+  #drop(playing: Playing): void {
+    playing.close();
+    if (this.#playing === playing) this.#playing = undefined;
+  }
+
+  /** The first media are there: stored ones go in front, then the page may read. */
+  async #begin(playing: Playing): Promise<void> {
+    const prepended = playing.prependStored().catch((thrown: unknown) => this.#warn(toCountersignError(thrown, "storage-failed")));
+    await Promise.race([prepended, new Promise<void>((resolve) => this.#clock.setTimer(STORED_LIST_MS, resolve))]);
+    if (this.#playing === playing && !this.#closed) await this.#announce(playing);
+  }
+
+  async #announce(playing: Playing): Promise<void> {
+    const startMs = await this.#startOf(playing);
+    if (this.#playing !== playing || this.#closed) return;
+    this.#announced = playing;
+    this.#emit({ type: "ready", tracks: playing.descriptions, epochMs: playing.times.epochMs, startMs, live: playing.live });
+    this.#moveEdge(playing);
+    this.#checkWaiting();
+    this.#status?.update();
+    await this.#refreshStored();
+  }
+
+  /** Where the viewer begins: the live edge; or where they were, when that can be played and they asked for it or nothing is live. */
+  async #startOf(playing: Playing): Promise<number> {
+    const startMs = playing.startMs ?? 0;
+    const edgeMs = playing.edgeMs ?? startMs;
+    if (playing.live && this.#options?.resume !== "position") return edgeMs;
+    const kept = await this.#keptPosition();
+    if (kept !== undefined && kept >= startMs && kept < edgeMs) return kept;
+    return playing.live ? edgeMs : startMs;
+  }
+
+  #listener(): TrackListener {
+    let begun = false;
+    return {
+      appended: (pipeline) => {
+        const playing = this.#playing;
+        if (!playing?.pipelines.includes(pipeline)) return;
+        this.#noteVerified(playing, pipeline);
+        if (!begun && playing.hasBegun) {
+          begun = true;
+          void this.#begin(playing);
+        } else if (this.#announced === playing) this.#moveEdge(playing);
+      },
+      delivered: () => this.#status?.delivered(),
+      rejected: (pipeline, source, group, object, reason) => this.#onRejected(pipeline, source, group, object, reason),
+      hole: (pipeline, hole) => this.#onHole(pipeline, hole),
+      trust: () => this.#status?.update(),
+      problem: (error) => this.#warn(error),
+    };
+  }
+
+  #noteVerified(playing: Playing, pipeline: TrackPipeline): void {
+    if (pipeline !== playing.pipelines[0]) return;
+    const segment = pipeline.window.segments.at(-1);
+    const part = segment?.parts.at(-1);
+    if (!part) return;
+    const { timescale } = pipeline.playable;
+    this.#verified.add((part.startTicks / timescale) * 1000, ((part.startTicks + part.durationTicks) / timescale) * 1000);
+  }
+
+  #moveEdge(playing: Playing): void {
+    const { edgeMs } = playing;
+    if (edgeMs === undefined || (this.#edge !== undefined && this.#edge.edgeMs === edgeMs)) return;
+    this.#edge = { edgeMs, atMs: this.#clock.now() };
+    this.#emit({ type: "edge", ...this.#edge });
+  }
+
+  #onRejected(pipeline: TrackPipeline, url: SourceId, group: VarInt, object: VarInt, reason: RejectReason): void {
+    this.#emit({ type: "rejected", track: pipeline.playable.name, url, group: String(group), object: String(object), reason });
+  }
+
+  #onHole(pipeline: TrackPipeline, hole: Hole): void {
+    const groupMs = this.#playing?.times.groupMs ?? 0;
+    this.#emit({
+      type: "hole",
+      track: pipeline.playable.name,
+      startMs: Number(hole.group) * groupMs,
+      endMs: (Number(hole.lastGroup ?? hole.group) + 1) * groupMs,
+      cause: hole.cause,
+    });
+  }
+
+  // ---- store ----
+
+  async #openStore(options: OpenOptions): Promise<void> {
+    const { maxAgeMs, maxBytes } = options.replay;
+    const opened = await (this.#environment.openStore ?? openReplayStore)({
+      clock: this.#clock,
+      maxAgeMs,
+      ...(maxBytes !== undefined && { maxBytes }),
+    });
+    if (this.#closed) {
+      await opened.store.close();
+      return;
+    }
+    this.#store = opened.store;
+    opened.store.on("warning", (warning) => this.#warn(warning));
+    opened.store.on("corrupt", ({ error }) => this.#warn(error));
+    if (opened.warning) this.#warn(opened.warning);
+  }
+
+  #positionKey(): string {
+    return `position/${namespaceKey(this.#namespace)}`;
+  }
+
+  #keepPosition({ positionMs }: PlayheadReport): void {
+    const nowMs = this.#clock.now();
+    if (positionMs === undefined || nowMs - this.#positionKeptMs < POSITION_INTERVAL_MS) return;
+    this.#positionKeptMs = nowMs;
+    const value = new Uint8Array(8);
+    new DataView(value.buffer).setFloat64(0, positionMs);
+    this.#store?.putMeta(this.#positionKey(), value);
+  }
+
+  async #keptPosition(): Promise<number | undefined> {
+    try {
+      const value = await this.#store?.getMeta(this.#positionKey());
+      return value?.byteLength === 8 ? new DataView(value.buffer, value.byteOffset).getFloat64(0) : undefined;
+    } catch {
+      // A position that cannot be read is a position not kept; the store tells of its own troubles.
+      return undefined;
+    }
+  }
+
+  async #refreshStored(): Promise<void> {
+    try {
+      this.#stored = (await this.#playing?.storedRanges()) ?? [];
+    } catch {
+      // The figures keep what was known; the store tells of its own troubles.
+    }
+  }
+
+  // ---- telling ----
+
+  #tick(): void {
+    this.#cancelTimer = this.#clock.setTimer(STATUS_INTERVAL_MS, () => {
+      this.#status?.update();
+      void this.stats().then((stats) => {
+        if (!this.#closed) this.#emit({ type: "stats", stats });
+      });
+      this.#tick();
+    });
+  }
+
+  async #collect(): Promise<WorkerStats> {
+    return collectStats({
+      manifests: this.#manifests?.sources() ?? [],
+      objects: this.#objects?.sources() ?? [],
+      pipelines: this.#playing?.pipelines ?? [],
+      catalogIntake: this.#catalogIntake,
+      trust: this.#status?.trust ?? "waiting",
+      epochMs: this.#playing?.times.epochMs,
+      edge: this.#edge,
+      stored: this.#stored,
+      verified: this.#verified.all,
+      storage: await this.#store?.estimate().catch(() => undefined),
+    });
+  }
+
+  #warn(error: CountersignError): void {
+    this.#emit({ type: "warning", error: error.toData() });
+  }
+
+  #emit(event: WorkerEvent): void {
+    this.#events?.postMessage(event);
+  }
+
+  #checkWaiting(): void {
+    for (const check of [...this.#waitingForPresentation]) check();
+  }
+}
+
+function checkedVersions(versions: readonly string[]): readonly Version[] {
+  const known = versions.filter((version): version is Version => supportedVersions.includes(version as Version));
+  if (known.length > 0) return known;
+  throw new CountersignError("invalid-options", `None of the versions ${versions.join(", ")} is known.`, {
+    hint: `This build speaks ${supportedVersions.join(", ")}.`,
+  });
+}

@@ -1,0 +1,130 @@
+/** Gathers the facts that make the player's state, and tells the page when the state changes. */
+import type { Clock } from "../src/clock.ts";
+import { CountersignError } from "../src/errors.ts";
+import type { SourcePool, SourceStatus } from "../src/merge/source-pool.ts";
+import type { WorkerEvent } from "../src/rpc/protocol.ts";
+import type { TrustState } from "../src/trust/types.ts";
+import { type DerivedState, derivePlayerState, type PeerFacts } from "./player-state.ts";
+import type { Playing } from "./playing.ts";
+
+/** Signed media that no connected relay has brought for this long are being withheld. */
+const WITHHELD_AFTER_MS = 4000;
+
+export interface ClientStatusOptions {
+  readonly clock: Clock;
+  readonly manifests: SourcePool;
+  readonly objects: SourcePool;
+  readonly emit: (event: WorkerEvent) => void;
+  readonly facts: () => { readonly playing: Playing | undefined; readonly playable: boolean; readonly atLiveEdge: boolean };
+}
+
+/** From best to worst; a broadcast is as good as the worst of its tracks. */
+const TRUST_ORDER: readonly TrustState[] = ["verified", "waiting", "stale", "untrusted", "equivocation"];
+
+export class ClientStatus {
+  readonly #options: ClientStatusOptions;
+  readonly #startedMs: number;
+  #told: DerivedState | undefined;
+  #fatal: CountersignError | undefined;
+  #catalogProblem: CountersignError | undefined;
+  #liars: CountersignError | undefined;
+  #lastDeliveryMs: number | undefined;
+  #closed = false;
+
+  constructor(options: ClientStatusOptions) {
+    this.#options = options;
+    this.#startedMs = options.clock.now();
+    for (const [kind, pool] of [["manifests", options.manifests], ["objects", options.objects]] as const) {
+      pool.on("source", ({ source, state, error }) => {
+        options.emit({ type: "source", url: source, kind, state, ...(error && { reason: error.toData() }) });
+        this.update();
+      });
+    }
+    options.objects.on("starved", ({ error }) => {
+      this.#liars = error.code === "all-relays-lie" ? error : undefined;
+      this.update();
+    });
+  }
+
+  get trust(): TrustState {
+    const states = this.#options.facts().playing?.pipelines.map((pipeline) => pipeline.trust.state) ?? [];
+    return states.reduce<TrustState>((worst, state) => (TRUST_ORDER.indexOf(state) > TRUST_ORDER.indexOf(worst) ? state : worst), states[0] ?? "waiting");
+  }
+
+  /** Why there is no catalog, or that there is one now. */
+  catalogProblem(error: CountersignError | undefined): void {
+    this.#catalogProblem = error;
+    this.update();
+  }
+
+  /** Verified media came: whoever was said to lie, somebody does not. */
+  delivered(): void {
+    const first = this.#lastDeliveryMs === undefined || this.#liars !== undefined;
+    this.#lastDeliveryMs = this.#options.clock.now();
+    this.#liars = undefined;
+    if (first) this.update();
+  }
+
+  fail(error: CountersignError): void {
+    this.#fatal ??= error;
+    this.update();
+  }
+
+  /** Looks at everything again; tells the page if that changes the state. */
+  update(): void {
+    if (this.#closed) return;
+    const derived = this.#derive();
+    const told = this.#told;
+    if (told?.state === derived.state && told.error?.code === derived.error?.code && told.error?.message === derived.error?.message) return;
+    this.#told = derived;
+    this.#options.emit({ type: "state", state: derived.state, ...(derived.error && { error: derived.error.toData() }) });
+  }
+
+  close(): void {
+    this.#closed = true;
+  }
+
+  #derive(): DerivedState {
+    const { playing, playable, atLiveEdge } = this.#options.facts();
+    const manifestPeers = this.#peers(this.#options.manifests.sources());
+    return derivePlayerState({
+      closed: false,
+      fatal: this.#fatal,
+      catalog: playing?.live === true,
+      manifestPeers: { ...manifestPeers, error: (manifestPeers.open > 0 ? this.#catalogProblem : undefined) ?? manifestPeers.error },
+      relays: this.#peers(this.#options.objects.sources()),
+      trust: this.trust,
+      delivering: this.#lastDeliveryMs !== undefined,
+      playable,
+      storedOnly: playing?.live === false && playable,
+      blocked: this.#blocked(playing),
+      ended: false,
+      atLiveEdge,
+    });
+  }
+
+  #peers(sources: readonly SourceStatus[]): PeerFacts {
+    const open = sources.filter(({ state }) => state === "active" || state === "standby" || state === "suspect").length;
+    const connecting = sources.filter(({ state, error }) => state === "connecting" && error === undefined).length;
+    const failed = sources.find(({ error }) => error !== undefined);
+    return { open, connecting, error: open === 0 ? failed?.error : undefined };
+  }
+
+  #blocked(playing: Playing | undefined): CountersignError | undefined {
+    if (this.#liars) return this.#liars;
+    const { clock, objects } = this.#options;
+    const relays = this.#peers(objects.sources());
+    // Only while the signer speaks can it be said that something is withheld.
+    if (!playing?.live || relays.open === 0 || this.trust !== "verified") return undefined;
+    const sinceMs = clock.now() - Math.max(this.#lastDeliveryMs ?? this.#startedMs, this.#startedMs);
+    if (sinceMs < WITHHELD_AFTER_MS) return undefined;
+    const rejected = playing.pipelines.some(({ counts }) => counts.rejected > 0);
+    return rejected
+      ? new CountersignError("all-relays-lie", "The relays send only media that the signer did not sign, so nothing is played.", {
+          hint: "Add a relay that serves the broadcast honestly; those that lie are banned and tried again later.",
+        })
+      : new CountersignError("no-object-relay", "The relays are connected and send nothing of what the signer signed.", {
+          hint: "Check that a publisher feeds them this broadcast, or add another relay.",
+        });
+  }
+}

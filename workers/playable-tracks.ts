@@ -1,0 +1,69 @@
+/** Which tracks of a catalog are played, and as what. */
+import { fullTrackName, initDataOf, manifestTrackFor, mediaTracks } from "../src/catalog/lookup.ts";
+import type { Catalog, CatalogTrack } from "../src/catalog/types.ts";
+import { CountersignError } from "../src/errors.ts";
+import { readInitSegment } from "../src/playback/init-segment.ts";
+import type { PlayableTrack } from "../src/playback/types.ts";
+import { type Namespace, namespaceKey } from "../src/wire/names.ts";
+
+/** Length of a group assumed when the catalog does not say. */
+const DEFAULT_GROUP_MS = 1000;
+
+function playable(catalog: Catalog, track: CatalogTrack, namespace: Namespace): PlayableTrack | undefined {
+  const initSegment = initDataOf(catalog, track);
+  const role = track.role ?? (track.mimeType?.startsWith("audio") ? "audio" : "video");
+  const signed = manifestTrackFor(catalog, track.name, track.namespace) !== undefined;
+  // Tracks of another namespace are another publisher's: this broadcast's signer does not speak for them.
+  const own = namespaceKey(fullTrackName(namespace, track).namespace) === namespaceKey(namespace);
+  if (track.packaging !== "cmaf" || !initSegment || !signed || !own || track.codec === undefined) return undefined;
+  if (role !== "video" && role !== "audio") return undefined;
+  return {
+    name: track.name,
+    role,
+    codec: track.codec,
+    mimeType: track.mimeType ?? `${role}/mp4`,
+    initSegment,
+    timescale: track.timescale ?? readInitSegment(initSegment).timescale,
+    bitrate: track.bitrate,
+    width: track.width,
+    height: track.height,
+    framerate: track.framerate,
+    lang: track.lang,
+  };
+}
+
+/**
+ * The first video and the first audio track that are signed and packaged as CMAF. Throws CountersignError `media-unsupported` when there is neither, `catalog-malformed` or
+ * `media-error` when one of them contradicts itself.
+ */
+export function choosePlayableTracks(catalog: Catalog, namespace: Namespace): readonly PlayableTrack[] {
+  const candidates = mediaTracks(catalog)
+    .map((track) => playable(catalog, track, namespace))
+    .filter((track) => track !== undefined);
+  const chosen = (["video", "audio"] as const)
+    .map((role) => candidates.find((track) => track.role === role))
+    .filter((track) => track !== undefined);
+  if (chosen.length === 0) {
+    throw new CountersignError("media-unsupported", "The broadcast has no signed track that can be played here.", {
+      hint: "Publish H.264 or HEVC video and AAC audio as CMAF, each with a manifest track.",
+    });
+  }
+  return chosen;
+}
+
+export interface BroadcastTimes {
+  /** Wall clock of media time 0, in ms since 1970. */
+  readonly epochMs: number;
+  readonly groupMs: number;
+  /** Group g covers media time [g, g + 1) times groupMs. */
+  readonly regular: boolean;
+}
+
+export function timesOf(catalog: Catalog): BroadcastTimes {
+  const { broadcast } = catalog;
+  return {
+    epochMs: broadcast?.epochMs ?? catalog.generatedAt ?? 0,
+    groupMs: broadcast?.groupDurationMs ?? DEFAULT_GROUP_MS,
+    regular: broadcast?.regularGroups ?? false,
+  };
+}

@@ -1,0 +1,147 @@
+/**
+ * One verified catalog being played: a pipeline per track, and the presentation that the page reads.
+ *
+ * Live, the windows are fed by the relays, with what is stored put in front; with nobody to reach, they hold what is stored and nothing else.
+ */
+import { parseCatalog } from "../src/catalog/parse.ts";
+import type { Clock } from "../src/clock.ts";
+import type { SourcePool } from "../src/merge/source-pool.ts";
+import { Presentation } from "../src/playback/presentation.ts";
+import { TrackWindow, WINDOW_SEGMENTS } from "../src/playback/track-window.ts";
+import type { PlayableTrack } from "../src/playback/types.ts";
+import type { ReplayStore } from "../src/replay/types.ts";
+import type { CountersignError } from "../src/errors.ts";
+import type { TimeRange, TrackDescription } from "../src/rpc/protocol.ts";
+import type { KeyRing } from "../src/trust/key-ring.ts";
+import { type Namespace, trackOf } from "../src/wire/names.ts";
+import { type BroadcastTimes, choosePlayableTracks, timesOf } from "./playable-tracks.ts";
+import { StoredTrack } from "./stored-broadcast.ts";
+import { type TrackListener, TrackPipeline } from "./track-pipeline.ts";
+
+/** Stored groups listed when there is no live stream: two hours, which hls.js reads in a few milliseconds, once. */
+const STORED_SEGMENTS = 7200;
+
+export interface PlayingOptions {
+  readonly catalog: Uint8Array;
+  readonly streamId: Uint8Array;
+  readonly namespace: Namespace;
+  readonly keyRing: KeyRing;
+  readonly clock: Clock;
+  readonly store: ReplayStore | undefined;
+  readonly listener: TrackListener;
+  readonly onCorrupt: (error: CountersignError) => void;
+}
+
+interface PlayingTrack {
+  readonly playable: PlayableTrack;
+  readonly stored: StoredTrack | undefined;
+  readonly window: TrackWindow;
+  /** Undefined when only stored media is played. */
+  readonly pipeline: TrackPipeline | undefined;
+}
+
+export class Playing {
+  readonly streamId: Uint8Array;
+  readonly times: BroadcastTimes;
+  readonly live: boolean;
+  readonly presentation: Presentation;
+  readonly #tracks: readonly PlayingTrack[];
+  readonly #options: PlayingOptions;
+
+  /** Throws what parseCatalog() and choosePlayableTracks() throw. `pools` undefined: play what is stored. */
+  constructor(options: PlayingOptions, pools: { readonly manifests: SourcePool; readonly objects: SourcePool } | undefined) {
+    const catalog = parseCatalog(options.catalog);
+    this.#options = options;
+    this.streamId = options.streamId;
+    this.times = timesOf(catalog);
+    this.live = pools !== undefined;
+    this.#tracks = choosePlayableTracks(catalog, options.namespace).map((playable) => this.#track(playable));
+    this.presentation = new Presentation({
+      epochMs: this.times.epochMs,
+      windows: this.#tracks.map(({ window }) => window),
+      loadStored: async (name, group, signal) => {
+        const track = this.#tracks.find(({ playable }) => playable.name === name);
+        return track?.stored?.group(group, signal);
+      },
+    });
+    if (pools) for (const pipeline of this.pipelines) pipeline.attach(pools.manifests, pools.objects);
+  }
+
+  get pipelines(): readonly TrackPipeline[] {
+    return this.#tracks.flatMap(({ pipeline }) => (pipeline ? [pipeline] : []));
+  }
+
+  get descriptions(): readonly TrackDescription[] {
+    return this.#tracks.map(({ playable }) => ({
+      name: playable.name,
+      role: playable.role,
+      codec: playable.codec,
+      mimeType: playable.mimeType,
+      ...(playable.width !== undefined && { width: playable.width }),
+      ...(playable.height !== undefined && { height: playable.height }),
+      ...(playable.bitrate !== undefined && { bitrate: playable.bitrate }),
+      ...(playable.lang !== undefined && { lang: playable.lang }),
+    }));
+  }
+
+  /** Media time up to which every track that has begun can be played; undefined before any. */
+  get edgeMs(): number | undefined {
+    return this.#bound(({ endTicks }) => endTicks, Math.min);
+  }
+
+  /** Where the oldest listed media begin. */
+  get startMs(): number | undefined {
+    return this.#bound(({ startTicks }) => startTicks, Math.max);
+  }
+
+  /** Every track has something to play. */
+  get hasBegun(): boolean {
+    return this.#tracks.every(({ window }) => window.endTicks !== undefined);
+  }
+
+  /**
+   * Puts stored groups in front of the windows: as many as they list, none at or above what they have. To be called before the page begins to read. Rejects when the store
+   * cannot be read.
+   */
+  async prependStored(): Promise<void> {
+    if (!this.times.regular) return;
+    const most = this.live ? WINDOW_SEGMENTS - 1 : STORED_SEGMENTS;
+    await Promise.all(
+      this.#tracks.map(async ({ playable, stored, window }) => {
+        const below = window.segments[0]?.group;
+        const segments = (await stored?.segments(playable, this.times.groupMs, most, below)) ?? [];
+        // Live media may have gone on meanwhile, but only at the other end.
+        window.prepend(segments);
+        if (!this.live) window.end();
+      }),
+    );
+  }
+
+  /** What is stored of the leading track, as media time. */
+  async storedRanges(): Promise<readonly TimeRange[]> {
+    const { groupMs } = this.times;
+    const ranges = (await this.#tracks[0]?.stored?.ranges()) ?? [];
+    return ranges.map(({ first, last }) => ({ startMs: Number(first) * groupMs, endMs: (Number(last) + 1) * groupMs }));
+  }
+
+  close(): void {
+    this.presentation.close();
+    for (const { pipeline } of this.#tracks) pipeline?.close();
+  }
+
+  #track(playable: PlayableTrack): PlayingTrack {
+    const { namespace, streamId, keyRing, clock, store, listener, onCorrupt } = this.#options;
+    const stored = store && new StoredTrack({ store, track: trackOf(namespace, playable.name), streamId, keyRing, onCorrupt });
+    if (!this.live) return { playable, stored, window: new TrackWindow(playable, { maxSegments: STORED_SEGMENTS }), pipeline: undefined };
+    const pipeline = new TrackPipeline({ playable, namespace, streamId, keyRing, clock, store, listener });
+    return { playable, stored, window: pipeline.window, pipeline };
+  }
+
+  #bound(of: (window: TrackWindow) => number | undefined, choose: (...values: number[]) => number): number | undefined {
+    const values = this.#tracks.flatMap(({ window, playable }) => {
+      const ticks = of(window);
+      return ticks === undefined ? [] : [(ticks / playable.timescale) * 1000];
+    });
+    return values.length === 0 ? undefined : choose(...values);
+  }
+}

@@ -1,0 +1,161 @@
+/**
+ * What this browser kept of a broadcast: its catalog and its groups, verified again on the way out.
+ *
+ * The catalog is kept with the envelopes that prove it, under the broadcast's name; it names the stream, under which the groups are kept. So a page that is
+ * loaded with no network finds everything from the name alone.
+ */
+import { decode, encode } from "cborg";
+import type { PlayableTrack } from "../src/playback/types.ts";
+import type { StoredSegment } from "../src/playback/track-window.ts";
+import { CountersignError } from "../src/errors.ts";
+import { storedTrackKey } from "../src/replay/track-key.ts";
+import type { GroupRange, ReplayStore } from "../src/replay/types.ts";
+import { verifyStoredGroup } from "../src/trust/archive.ts";
+import type { VerifiedCatalog } from "../src/trust/catalog-trust.ts";
+import type { KeyRing } from "../src/trust/key-ring.ts";
+import type { Verified } from "../src/trust/types.ts";
+import { type FullTrackName, type Namespace, namespaceKey } from "../src/wire/names.ts";
+import type { MoqObject } from "../src/wire/objects.ts";
+import { canonical, type VarInt } from "../src/wire/varint.ts";
+
+/** The kept catalog, as it is encoded. */
+interface CatalogRecord {
+  readonly v: 1;
+  readonly group: number | bigint;
+  readonly object: number | bigint;
+  readonly payload: Uint8Array;
+  readonly evidence: readonly Uint8Array[];
+}
+
+/** A catalog that was verified in an earlier session. */
+export interface StoredCatalog {
+  readonly payload: Uint8Array;
+  readonly streamId: Uint8Array;
+}
+
+const EMPTY = new Uint8Array(0);
+
+function metaKey(namespace: Namespace): string {
+  return `catalog/${namespaceKey(namespace)}`;
+}
+
+/** Keeps a verified catalog, in place of an older one. */
+export function keepCatalog(store: ReplayStore, namespace: Namespace, catalog: VerifiedCatalog): void {
+  const record: CatalogRecord = {
+    v: 1,
+    group: catalog.object.group,
+    object: catalog.object.object,
+    payload: catalog.object.payload,
+    evidence: catalog.evidence,
+  };
+  store.putMeta(metaKey(namespace), encode(record));
+}
+
+function readRecord(bytes: Uint8Array): CatalogRecord | undefined {
+  try {
+    const record = decode(bytes) as Partial<CatalogRecord> | null;
+    const sound =
+      record?.v === 1 &&
+      record.payload instanceof Uint8Array &&
+      Array.isArray(record.evidence) &&
+      record.evidence.every((envelope) => envelope instanceof Uint8Array) &&
+      record.group !== undefined &&
+      record.object !== undefined;
+    return sound ? (record as CatalogRecord) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The kept catalog, if there is one and its proof still holds for the keys pinned now. Rejects when the store cannot be read; a record that is damaged or no longer
+ * trusted counts as none.
+ */
+export async function readCatalog(
+  store: ReplayStore,
+  namespace: Namespace,
+  catalogTrack: FullTrackName,
+  keyRing: KeyRing,
+): Promise<StoredCatalog | undefined> {
+  const bytes = await store.getMeta(metaKey(namespace));
+  const record = bytes && readRecord(bytes);
+  if (!record) return undefined;
+  const object: MoqObject = {
+    group: canonical(BigInt(record.group)),
+    object: canonical(BigInt(record.object)),
+    subgroup: 0,
+    priority: undefined,
+    status: "normal",
+    properties: EMPTY,
+    payload: record.payload,
+  };
+  const verdict = await verifyStoredGroup({ group: object.group, evidence: record.evidence, objects: [object] }, { track: catalogTrack, keyRing });
+  const [verified] = verdict.objects;
+  return verified && verdict.streamId ? { payload: verified.payload, streamId: verdict.streamId } : undefined;
+}
+
+export interface StoredTrackOptions {
+  readonly store: ReplayStore;
+  readonly track: FullTrackName;
+  readonly streamId: Uint8Array;
+  readonly keyRing: KeyRing;
+  readonly onCorrupt: (error: CountersignError) => void;
+}
+
+/** The stored groups of one track. */
+export class StoredTrack {
+  readonly key: string;
+  readonly #options: StoredTrackOptions;
+
+  constructor(options: StoredTrackOptions) {
+    this.#options = options;
+    this.key = storedTrackKey(options.streamId, options.track);
+  }
+
+  ranges(): Promise<readonly GroupRange[]> {
+    return this.#options.store.ranges(this.key);
+  }
+
+  /** The objects of a group that its evidence proves; undefined when it is not stored. Rejects when the store cannot be read, or when nothing of the group can be proven. */
+  async group(group: VarInt, signal?: AbortSignal): Promise<readonly Verified<MoqObject>[] | undefined> {
+    const { store, track, streamId, keyRing, onCorrupt } = this.#options;
+    const stored = await store.group(this.key, group, signal);
+    if (!stored) return undefined;
+    const verdict = await verifyStoredGroup(stored, { track, keyRing, streamId });
+    if (verdict.error && stored.evidence.length > 0) onCorrupt(verdict.error);
+    if (verdict.objects.length > 0) return verdict.objects;
+    throw (
+      verdict.error ??
+      new CountersignError("range-unavailable", `Group ${group} is stored without its proof, so it cannot be played.`)
+    );
+  }
+
+  /** Whether this group can be played: read and verified. */
+  async playable(group: VarInt): Promise<boolean> {
+    try {
+      return ((await this.group(group)) ?? []).length > 0;
+    } catch {
+      return false;
+    }
+  }
+
+  /**
+   * The newest stored groups, at most `most` and oldest first, without any at or above `below`; placed in time by the broadcast's regular group length. The groups at both
+   * ends of a stored stretch are verified first: they may have been cut short when the page went away.
+   */
+  async segments(playable: PlayableTrack, groupMs: number, most: number, below?: VarInt): Promise<StoredSegment[]> {
+    const ticks = (groupMs / 1000) * playable.timescale;
+    const segments: StoredSegment[] = [];
+    for (const range of [...(await this.ranges())].reverse()) {
+      let last = Number(range.last);
+      if (below !== undefined && last >= Number(below)) last = Number(below) - 1;
+      let first = Math.max(Number(range.first), last - (most - segments.length) + 1);
+      if (last >= first && !(await this.playable(last))) last -= 1;
+      if (last > first && first === Number(range.first) && !(await this.playable(first))) first += 1;
+      for (let group = last; group >= first && segments.length < most; group--) {
+        segments.push({ group, startTicks: group * ticks, durationTicks: ticks });
+      }
+    }
+    return segments.reverse();
+  }
+}

@@ -1,0 +1,153 @@
+/**
+ * One media track from relays to the window: merger, sequencer and store joined. Wiring only; what each part does is told in its own room.
+ *
+ *   relays ─► pool ─► merger ─► sequencer ─► window          manifest peers ─► intake ─► trust
+ *                        └────► store                                                  └─► merger, sequencer
+ */
+import type { Clock } from "../src/clock.ts";
+import { toCountersignError, type CountersignError } from "../src/errors.ts";
+import { manifestTrackName } from "../src/catalog/build.ts";
+import { TrackSequencer } from "../src/merge/sequencer.ts";
+import type { SourcePool } from "../src/merge/source-pool.ts";
+import { type TrackMerger, verifyingMerger } from "../src/merge/track-merger.ts";
+import type { Hole, RejectReason, SourceId } from "../src/merge/types.ts";
+import { TrackWindow } from "../src/playback/track-window.ts";
+import type { PlayableTrack } from "../src/playback/types.ts";
+import { storedTrackKey } from "../src/replay/track-key.ts";
+import type { ReplayStore } from "../src/replay/types.ts";
+import type { KeyRing } from "../src/trust/key-ring.ts";
+import { SignedTrackTrust } from "../src/trust/track-trust.ts";
+import type { TrustState, Verified } from "../src/trust/types.ts";
+import { type Namespace, trackOf } from "../src/wire/names.ts";
+import type { MoqObject } from "../src/wire/objects.ts";
+import type { VarInt } from "../src/wire/varint.ts";
+import { ManifestIntake } from "./manifest-intake.ts";
+
+/** Subscriber priorities (draft-18 §7): a picture may be late, sound that breaks off is noticed at once. */
+const AUDIO_PRIORITY = 64;
+const VIDEO_PRIORITY = 128;
+
+export interface TrackPipelineOptions {
+  readonly playable: PlayableTrack;
+  readonly namespace: Namespace;
+  readonly streamId: Uint8Array;
+  readonly keyRing: KeyRing;
+  readonly clock: Clock;
+  readonly store: ReplayStore | undefined;
+  readonly listener: TrackListener;
+}
+
+export interface TrackListener {
+  /** A verified object reached the window: its media can be asked for. */
+  appended(pipeline: TrackPipeline): void;
+  /** Something was delivered, in whatever order. */
+  delivered(): void;
+  rejected(pipeline: TrackPipeline, source: SourceId, group: VarInt, object: VarInt, reason: RejectReason): void;
+  hole(pipeline: TrackPipeline, hole: Hole): void;
+  trust(pipeline: TrackPipeline, state: TrustState): void;
+  /** Verified bytes that are not media: the signer signed nonsense. */
+  problem(error: CountersignError): void;
+}
+
+export class TrackPipeline {
+  readonly playable: PlayableTrack;
+  readonly window: TrackWindow;
+  readonly trust: SignedTrackTrust;
+  readonly merger: TrackMerger<Verified<MoqObject>>;
+  readonly intake: ManifestIntake;
+  readonly counts = { delivered: 0, deliveredBytes: 0, duplicate: 0, rejected: 0, holes: 0 };
+  readonly #options: TrackPipelineOptions;
+  readonly #sequencer: TrackSequencer;
+  readonly #storeKey: string;
+  readonly #detach: (() => void)[] = [];
+  #lastDeliveryMs: number;
+
+  constructor(options: TrackPipelineOptions) {
+    const { playable, namespace, streamId, keyRing, clock } = options;
+    const track = trackOf(namespace, playable.name);
+    this.#options = options;
+    this.playable = playable;
+    this.window = new TrackWindow(playable);
+    this.trust = new SignedTrackTrust({ track, keyRing, clock, streamId });
+    this.merger = verifyingMerger(this.trust, { clock });
+    this.#sequencer = new TrackSequencer({ clock, resumeAt: playable.role === "audio" ? "object" : "group" });
+    this.intake = new ManifestIntake(this.trust, () => undefined);
+    this.#storeKey = storedTrackKey(streamId, track);
+    this.#lastDeliveryMs = clock.now();
+    this.#join();
+  }
+
+  get lastDeliveryMs(): number {
+    return this.#lastDeliveryMs;
+  }
+
+  /** Begins to read from manifest peers and relays. */
+  attach(manifests: SourcePool, objects: SourcePool): void {
+    const { playable, namespace } = this.#options;
+    const name = trackOf(namespace, playable.name);
+    this.#detach.push(
+      manifests.addTrack({ name: trackOf(namespace, manifestTrackName(playable.name)), target: this.intake }),
+      objects.addMergedTrack(name, this.merger, this.#sequencer, {
+        priority: playable.role === "audio" ? AUDIO_PRIORITY : VIDEO_PRIORITY,
+      }),
+    );
+  }
+
+  close(): void {
+    for (const detach of this.#detach) detach();
+    this.#sequencer.close();
+    this.merger.close();
+    this.trust.close();
+    this.window.end();
+  }
+
+  #join(): void {
+    const { listener, store, clock } = this.#options;
+    this.trust.on("truth", (truth) => this.#sequencer.truth(truth));
+    this.trust.on("state", ({ state }) => listener.trust(this, state));
+
+    this.merger.on("delivered", (delivery) => {
+      this.counts.delivered += 1;
+      this.counts.deliveredBytes += delivery.object.payload.byteLength;
+      this.#lastDeliveryMs = clock.now();
+      this.#sequencer.deliver(delivery);
+      this.#store(store, delivery.object);
+      listener.delivered();
+    });
+    this.merger.on("repair", ({ object }) => this.#store(store, object));
+    this.merger.on("duplicate", () => {
+      this.counts.duplicate += 1;
+    });
+    this.merger.on("rejected", ({ source, group, object, reason }) => {
+      this.counts.rejected += 1;
+      listener.rejected(this, source, group, object, reason);
+    });
+
+    this.#sequencer.on("object", ({ object }) => {
+      try {
+        this.window.append(object);
+      } catch (thrown) {
+        listener.problem(toCountersignError(thrown, "media-error"));
+        return;
+      }
+      listener.appended(this);
+    });
+    this.#sequencer.on("groupComplete", ({ group }) => {
+      this.window.complete(group);
+      store?.seal(this.#storeKey, group, this.trust.evidence(group), true);
+    });
+    this.#sequencer.on("hole", (hole) => {
+      this.window.hole(hole);
+      store?.seal(this.#storeKey, hole.group, this.trust.evidence(hole.group), false);
+      // What was skipped before the start is not missing: the viewer came later.
+      if (hole.cause === "start") return;
+      this.counts.holes += 1;
+      listener.hole(this, hole);
+    });
+  }
+
+  #store(store: ReplayStore | undefined, object: Verified<MoqObject>): void {
+    const known = this.trust.lookup(object.group, object.object);
+    if (known.state === "signed") store?.put(this.#storeKey, object, known.entry.leaf);
+  }
+}
