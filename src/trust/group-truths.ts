@@ -13,6 +13,8 @@ import type { GroupCompletion, GroupTruth, Lookup, SignedEntry } from "./types.t
 
 interface NamedEntry {
   readonly entry: SignedEntry;
+  /** The answer to a look-up, made once: there is one per object received. */
+  readonly answer: Lookup;
   readonly link: Link;
 }
 
@@ -53,7 +55,7 @@ export class GroupTruths {
     if (record === undefined) return WAITING;
     record.lastUse = ++this.#uses;
     const found = record.named.get(object);
-    if (found !== undefined) return { state: "signed", entry: found.entry };
+    if (found !== undefined) return found.answer;
     return record.whole ? UNSIGNED : WAITING;
   }
 
@@ -118,7 +120,8 @@ export class GroupTruths {
       this.#groups.set(group, record);
     }
     const fresh = entries.filter((entry) => !record.named.has(entry.object));
-    for (const entry of fresh) record.named.set(entry.object, { entry, link });
+    for (const entry of fresh)
+      record.named.set(entry.object, { entry, answer: { state: "signed", entry }, link });
     if (fresh.length > 0) record.entries = inOrder(record.entries, fresh);
     if (completion !== undefined && record.completion === undefined) {
       record.completion = completion;

@@ -236,6 +236,23 @@ describe("envelopes that do not belong here", () => {
     );
   });
 
+  it("tells once of a later session of the broadcast, and not of an earlier one that is played back", async () => {
+    const { trust, clock, signer, offer } = await setUp();
+    const successors: Uint8Array[] = [];
+    trust.on("successor", ({ streamId }) => successors.push(streamId));
+    const [earlier, later] = [new Uint8Array(16).fill(1), new Uint8Array(16).fill(2)];
+    const playedBack = await signer.say({ streamId: earlier });
+    clock.advance(1_000);
+    expect(await offer(await signer.publish({ group: 7 }))).toBe("accepted");
+    expect(await offer(playedBack)).toBe("manifest-wrong-stream");
+    expect(successors).toEqual([]);
+    clock.advance(1_000);
+    for (const group of [0, 1]) {
+      expect(await offer(await signer.say({ streamId: later, group }))).toBe("manifest-wrong-stream");
+    }
+    expect(successors).toEqual([later]);
+  });
+
   it("refuses a truncated envelope at every length, and one with a byte more", async () => {
     // One source each, or the peer's budget for junk would answer instead.
     const { signer, offer } = await setUp();

@@ -94,6 +94,7 @@ export class SignedTrackTrust implements TrackTrust {
   readonly #parked = new Map<string, Parked>();
   readonly #stopListening: () => void;
   #streamId: Uint8Array | undefined;
+  #successor: Uint8Array | undefined;
   #state: TrustState = "waiting";
   #contradiction: Contradiction | undefined;
   #closed = false;
@@ -267,6 +268,7 @@ export class SignedTrackTrust implements TrackTrust {
   #accept(id: string, bytes: Uint8Array, envelope: Envelope, manifest: Manifest): void {
     if (this.#closed) throw new CountersignError("destroyed", "This track is closed.");
     if (this.#streamId !== undefined && !equalBytes(manifest.streamId, this.#streamId)) {
+      this.#noticeSuccessor(manifest);
       throw wrongStream("It belongs to another stream of the same name, perhaps an earlier session.");
     }
     if (this.#contradiction !== undefined) throw equivocation(this.#contradiction);
@@ -282,6 +284,21 @@ export class SignedTrackTrust implements TrackTrust {
     if (place.kind === "contradiction") this.#equivocate(place.contradiction);
     if (place.kind === "new") this.#applyTruth(link);
     this.#acceptedBytes.set(id, manifest.group);
+  }
+
+  /** Signed and authorised like one of ours, but of another stream: a later session, unless it is an old one played back. */
+  #noticeSuccessor({ streamId, issuedAtMs, freshForMs }: Manifest): void {
+    const { newest } = this;
+    if (
+      newest === undefined ||
+      issuedAtMs <= newest.issuedAtMs ||
+      issuedAtMs > this.#clock.now() + this.#skewMs
+    )
+      return;
+    if (this.#freshness.deadline(issuedAtMs, freshForMs) <= this.#clock.now()) return;
+    if (this.#successor !== undefined && equalBytes(this.#successor, streamId)) return;
+    this.#successor = streamId;
+    this.#events.emit("successor", { streamId });
   }
 
   #checkTime(manifest: Manifest): void {

@@ -38,7 +38,10 @@ export interface Manifest {
   readonly track: FullTrackName;
   /** Counts the manifests of this track from 0 without a gap. */
   readonly sequence: VarInt;
-  /** SHA-256 of the previous envelope of this track; undefined only at sequence 0. */
+  /**
+   * SHA-256 of what the signature of the previous manifest of this track covers (its Sig_structure, not its envelope: unprotected headers can be
+   * changed on the way); undefined only at sequence 0.
+   */
   readonly previous: Uint8Array | undefined;
   /** The media group it speaks of. */
   readonly group: VarInt;
@@ -77,6 +80,11 @@ export interface TrackTrustEvents {
   state: { readonly state: TrustState; readonly error?: CountersignError };
   /** An envelope was refused. */
   refused: { readonly source: string; readonly error: CountersignError };
+  /**
+   * The signer has begun another stream under this name, after the newest manifest of this one: nothing more is to be expected here. Told once per
+   * stream; to follow, open the broadcast anew.
+   */
+  successor: { readonly streamId: Uint8Array };
 }
 
 /** Judge of one media track. Implemented by trust/track-trust.ts. */
@@ -94,8 +102,11 @@ export interface TrackTrust {
   ): Promise<{ readonly accepted: boolean; readonly error?: CountersignError }>;
   /** Checks size and digest against `entry`. One WebCrypto digest of the payload, no copy. */
   verify(object: MoqObject, entry: SignedEntry): Promise<Verified<MoqObject> | undefined>;
-  /** Accepted envelopes that together prove `group` (the closing one alone once it came), for the store. */
-  evidence(group: VarInt): readonly Uint8Array[];
+  /**
+   * Accepted envelopes that together prove `group`, for the store. `whole` (the default) means that every object of the group is kept: then the closing one
+   * is enough once it came. Pass false for a group with holes: then each of its objects can be proven by itself.
+   */
+  evidence(group: VarInt, whole?: boolean): readonly Uint8Array[];
   on<K extends keyof TrackTrustEvents>(type: K, listener: (event: TrackTrustEvents[K]) => void): () => void;
   close(): void;
 }
