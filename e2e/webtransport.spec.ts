@@ -12,6 +12,16 @@ interface EchoReady {
   readonly sha256: readonly number[];
 }
 
+/** What the page's worker found; absent: it did not come to that. */
+interface EchoResult {
+  readonly worker: boolean;
+  readonly same?: boolean;
+  readonly cut?: boolean;
+  readonly code?: number;
+  readonly closed?: { readonly closeCode: number; readonly reason: string };
+  readonly error?: string;
+}
+
 const WORKER = `
   // By a reader: a Response would hide the stream's error behind its own.
   const read = async (readable) => {
@@ -55,7 +65,7 @@ const WORKER = `
 `;
 
 interface Fixtures {
-  readonly echo: (word: string, size: number) => Promise<unknown>;
+  readonly echo: (word: string, size: number) => Promise<EchoResult>;
 }
 
 const test = base.extend<Fixtures, { peer: PeerProcess<EchoReady>; origin: string }>({
@@ -88,7 +98,7 @@ const test = base.extend<Fixtures, { peer: PeerProcess<EchoReady>; origin: strin
     await use((word, size) =>
       page.evaluate(
         (task) =>
-          new Promise((resolve, reject) => {
+          new Promise<EchoResult>((resolve, reject) => {
             const worker = new Worker("worker.js");
             worker.onmessage = ({ data }) => resolve(data);
             worker.onerror = (event) => reject(new Error(event.message));
@@ -106,9 +116,10 @@ test.describe("a worker of the page", { tag: "@smoke" }, () => {
   });
 
   test("sees the Node server reset a stream", async ({ echo, browserName }) => {
-    // Firefox 153 reports a plain TypeError without the code.
-    const code = browserName === "firefox" ? {} : { code: 77 };
-    expect(await echo("reset", 16)).toEqual({ worker: true, same: false, cut: true, ...code });
+    const { code, ...seen } = await echo("reset", 16);
+    expect(seen).toEqual({ worker: true, same: false, cut: true });
+    // Firefox 153 mostly reports a plain TypeError without the code, now and then the WebTransportError with it.
+    expect(browserName === "firefox" ? [77, undefined] : [77]).toContain(code);
   });
 
   test("sees the Node server close the session", async ({ echo }) => {
