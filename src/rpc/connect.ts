@@ -143,7 +143,9 @@ export class WorkerClient {
   }
 
   readonly #onWorkerError = (event: Event): void => {
-    const reason = event instanceof ErrorEvent && event.message !== "" ? `: ${event.message}` : "";
+    // It also fires for an exception that nobody in the worker caught; what state that left behind nobody knows, so it counts as the end.
+    const message = "message" in event && typeof event.message === "string" ? event.message : "";
+    const reason = message === "" ? "" : `: ${message}`;
     const error = new CountersignError("worker-failed", `The player's worker stopped${reason}.`, {
       hint:
         "If this happens at once, the worker script could not be loaded: check that the bundler emitted it and that the page's " +
