@@ -66,6 +66,7 @@ export interface RequestState {
   prefix: Namespace | undefined;
   /** FETCH of ours: both have to come before it is over. */
   fetchOk?: FetchOkMessage;
+  fetchDataStarted: boolean;
   fetchDataEnded: boolean;
 }
 
@@ -132,6 +133,7 @@ export class SessionCore {
       goawaySent: false,
       namespaces: new Map(),
       prefix: "prefix" in message ? message.prefix : undefined,
+      fetchDataStarted: false,
       fetchDataEnded: false,
     };
     this.requests.set(stream, request);
@@ -193,7 +195,7 @@ export class SessionCore {
       const table = this.roleTable(request);
       if (table.get(track) === request) table.delete(track);
     }
-    if (request.ours && request.phase === "pending") this.clearTimer("request", request.stream);
+    if (awaitsPeer(request)) this.clearTimer("request", request.stream);
     if (request.phase === "draining") this.clearTimer("drain", request.stream);
     if (request.subscriber) {
       this.peerAliases.retire(request.subscriber.trackAlias, request.stream);
@@ -222,6 +224,16 @@ export class SessionCore {
     }
     this.act({ type: "closed", ...closing });
   }
+}
+
+/**
+ * True while the "request" timer runs: for the first answer to a request of ours, and for the stream of a fetch that was accepted. That one may
+ * have been reset before its header was read, and then nobody would ever tell whose it was.
+ */
+export function awaitsPeer(request: RequestState): boolean {
+  if (!request.ours) return false;
+  if (request.phase === "pending") return true;
+  return request.message.type === "fetch" && !request.fetchDataStarted;
 }
 
 /** The key of the track that a SUBSCRIBE or PUBLISH claims; other requests claim none. */

@@ -2,7 +2,7 @@
 import { CountersignError } from "../errors.ts";
 import { sessionErrors, streamResets } from "../wire/codes.ts";
 import type { ControlMessage } from "../wire/messages.ts";
-import { CANCELLED, type RequestState, type SessionCore } from "./core.ts";
+import { awaitsPeer, CANCELLED, type RequestState, type SessionCore } from "./core.ts";
 import { DRAIN_MS, MAX_DRAIN_MS } from "./limits.ts";
 import { finishFetch } from "./own-requests.ts";
 import type { SessionInput, StreamHandle, TimerName } from "./types.ts";
@@ -66,7 +66,12 @@ export function onData(
     else subscriber.streamsEnded++;
     if (input.type === "data-ended" && request.phase === "draining" && allStreamsEnded(request))
       endDone(core, request);
-  } else if (request.message.type === "fetch" && input.type === "data-ended") {
+  } else if (request.ours && request.message.type === "fetch") {
+    if (input.type === "data-started") {
+      if (request.phase !== "pending") core.clearTimer("request", request.stream);
+      request.fetchDataStarted = true;
+      return;
+    }
     if (input.error) {
       core.abort(request, CANCELLED, { cause: "failed", error: input.error });
       return;
@@ -145,7 +150,7 @@ export function onTimer(core: SessionCore, timer: TimerName, stream: StreamHandl
       } else core.close({ code: sessionErrors["no-error"], reason: "", byUs: true, tellPeer: true });
       return;
     case "request": {
-      if (request?.phase !== "pending" || !request.ours) return;
+      if (!request || !awaitsPeer(request)) return;
       const error = new CountersignError(
         "request-timeout",
         `The peer did not answer ${request.message.type} in time.`,

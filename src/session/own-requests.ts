@@ -203,6 +203,7 @@ function fetching(core: SessionCore, request: RequestState, message: FetchOkMess
     return;
   }
   core.act({ type: "accepted", stream: request.stream, message });
+  if (!request.fetchDataStarted) core.setTimer("request", core.options.requestTimeoutMs, request.stream);
   finishFetch(core, request);
 }
 

@@ -226,6 +226,18 @@ describe("subscriptions as a subscriber (§5.1)", () => {
     expect(bench.session.route(7)).toEqual({ kind: "subscription", stream: again });
   });
 
+  test("an alias may name another track as soon as PUBLISH_DONE came, while late streams of the first still count", () => {
+    const bench = new Bench("client");
+    const first = bench.subscribed(video, 7);
+    bench.do({ type: "data-started", stream: first });
+    bench.says(first, done(1));
+    const second = bench.subscribed(audio, 7);
+    expect(bench.closing).toBeUndefined();
+    bench.do({ type: "data-ended", stream: first });
+    expect(bench.ended(first)).toHaveLength(1);
+    expect(bench.session.route(7)).toEqual({ kind: "subscription", stream: second });
+  });
+
   test("of ended aliases only so many are remembered", () => {
     const bench = new Bench("client");
     for (let alias = 0; alias <= MAX_RETIRED_ALIASES; alias++) {

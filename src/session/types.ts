@@ -87,7 +87,7 @@ export type SessionInput =
     }
   | { readonly type: "close"; readonly code: number; readonly reason: string };
 
-/** setup: no SETUP came. request: no first response. drain: late streams after PUBLISH_DONE. goaway: the peer did not leave. */
+/** setup: no SETUP came. request: no first response, or no stream for an accepted fetch. drain: late streams after PUBLISH_DONE. goaway: the peer did not leave. */
 export type TimerName = "setup" | "request" | "drain" | "goaway";
 
 /** How a subscription, fetch, announcement... came to its end. */
@@ -162,7 +162,7 @@ export type SessionAction =
   | { readonly type: "aliases-changed" }
   /** The request is over; exactly once for each handle that was opened or requested. Open data streams of it are to be dropped. */
   | { readonly type: "ended"; readonly stream: StreamHandle; readonly end: RequestEnd }
-  /** The session is over; last action ever. `code` is to be given to the transport when `tellPeer`. */
+  /** The session is over. What follows is at most the "ended" of requests that are opened too late. `code` is to be given to the transport when `tellPeer`. */
   | {
       readonly type: "closed";
       readonly code: number;
