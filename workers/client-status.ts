@@ -7,8 +7,11 @@ import type { TrustState } from "../src/trust/types.ts";
 import { type DerivedState, derivePlayerState, type PeerFacts } from "./player-state.ts";
 import type { Playing } from "./playing.ts";
 
-/** Signed media that no connected relay has brought for this long are being withheld. */
+/** When no connected relay brings anything for this long, although the signer goes on, they withhold it. */
 const WITHHELD_AFTER_MS = 4000;
+
+/** A signer that named an object this recently goes on. */
+const SIGNER_SPEAKS_MS = 1500;
 
 export interface ClientStatusOptions {
   readonly clock: Clock;
@@ -114,10 +117,11 @@ export class ClientStatus {
     if (this.#liars) return this.#liars;
     const { clock, objects } = this.#options;
     const relays = this.#peers(objects.sources());
+    if (!playing?.live || relays.open === 0) return undefined;
+    const nowMs = clock.now();
+    const spoken = Math.max(...playing.pipelines.map(({ lastTruthMs }) => lastTruthMs ?? Number.NEGATIVE_INFINITY));
     // Only while the signer speaks can it be said that something is withheld.
-    if (!playing?.live || relays.open === 0 || this.trust !== "verified") return undefined;
-    const sinceMs = clock.now() - Math.max(this.#lastDeliveryMs ?? this.#startedMs, this.#startedMs);
-    if (sinceMs < WITHHELD_AFTER_MS) return undefined;
+    if (nowMs - spoken > SIGNER_SPEAKS_MS || nowMs - (this.#lastDeliveryMs ?? this.#startedMs) < WITHHELD_AFTER_MS) return undefined;
     const rejected = playing.pipelines.some(({ counts }) => counts.rejected > 0);
     return rejected
       ? new CountersignError("all-relays-lie", "The relays send only media that the signer did not sign, so nothing is played.", {

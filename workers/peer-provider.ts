@@ -9,12 +9,13 @@ import { keepConnected } from "../src/transport/reconnect.ts";
 import type { Version } from "../src/wire/codec.ts";
 
 /**
- * The longest pause between two dials. A viewer who looks at a stopped picture expects it back soon after the relay is; with full jitter the mean is half of it.
+ * The first pause before a lost peer is dialed again. Chromium makes pages wait whose handshakes failed lately, twice as long with each failure and up to a minute, so dialing
+ * often is the slow way to come back.
  */
-const MAX_REDIAL_MS = 4_000;
+const REDIAL_BASE_MS = 500;
 
-/** A relay that answers at all answers within this; a dead port shows only by its silence. */
-const CONNECT_TIMEOUT_MS = 4_000;
+/** Longer than that wait: a dial that is given up counts as one more failure. */
+const CONNECT_TIMEOUT_MS = 75_000;
 
 export interface PeerProviderOptions {
   readonly peers: readonly PeerOptions[];
@@ -43,7 +44,7 @@ export function peerProvider(options: PeerProviderOptions): ConnectionProvider {
       const certificateHashes = hashes.get(source) ?? [];
       return keepConnected({
         clock,
-        maxMs: MAX_REDIAL_MS,
+        baseMs: REDIAL_BASE_MS,
         connect: (signal) =>
           connect(dial, {
             url: source,

@@ -60,7 +60,7 @@ export class TrackPipeline {
   readonly #sequencer: TrackSequencer;
   readonly #storeKey: string;
   readonly #detach: (() => void)[] = [];
-  #lastDeliveryMs: number;
+  #lastTruthMs: number | undefined;
 
   constructor(options: TrackPipelineOptions) {
     const { playable, namespace, streamId, keyRing, clock } = options;
@@ -73,12 +73,12 @@ export class TrackPipeline {
     this.#sequencer = new TrackSequencer({ clock, resumeAt: playable.role === "audio" ? "object" : "group" });
     this.intake = new ManifestIntake(this.trust, () => undefined);
     this.#storeKey = storedTrackKey(streamId, track);
-    this.#lastDeliveryMs = clock.now();
     this.#join();
   }
 
-  get lastDeliveryMs(): number {
-    return this.#lastDeliveryMs;
+  /** When the signer last named an object or closed a group; undefined before the first. */
+  get lastTruthMs(): number | undefined {
+    return this.#lastTruthMs;
   }
 
   /** Begins to read from manifest peers and relays. */
@@ -103,13 +103,15 @@ export class TrackPipeline {
 
   #join(): void {
     const { listener, store, clock } = this.#options;
-    this.trust.on("truth", (truth) => this.#sequencer.truth(truth));
+    this.trust.on("truth", (truth) => {
+      this.#lastTruthMs = clock.now();
+      this.#sequencer.truth(truth);
+    });
     this.trust.on("state", ({ state }) => listener.trust(this, state));
 
     this.merger.on("delivered", (delivery) => {
       this.counts.delivered += 1;
       this.counts.deliveredBytes += delivery.object.payload.byteLength;
-      this.#lastDeliveryMs = clock.now();
       this.#sequencer.deliver(delivery);
       this.#store(store, delivery.object);
       listener.delivered();
