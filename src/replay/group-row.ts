@@ -1,4 +1,5 @@
 /** A group's row as it is worked with: ranges instead of flat lists, checked on the way in. */
+import type { VarInt } from "../wire/varint.ts";
 import { flatten, unflatten } from "./group-ranges.ts";
 import type { GroupRow } from "./schema.ts";
 import type { GroupRange } from "./types.ts";
@@ -11,11 +12,12 @@ export interface GroupState extends Omit<GroupRow, "objects" | "lost"> {
   lost: readonly GroupRange[];
 }
 
-export function newGroupState(): GroupState {
+export function newGroupState(group: VarInt): GroupState {
   return {
+    group,
     writtenAtMs: 0,
     bytes: ROW_OVERHEAD_BYTES,
-    evidenceBytes: 0,
+    evidence: new ArrayBuffer(0),
     parts: 0,
     records: 0,
     sealed: false,
@@ -30,8 +32,8 @@ const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (val
 export function readGroupRow(row: GroupRow): GroupState | undefined {
   const objects = unflatten(row.objects);
   const lost = unflatten(row.lost);
-  if (objects === undefined || lost === undefined) return undefined;
-  const counts = [row.bytes, row.evidenceBytes, row.parts, row.records];
+  if (objects === undefined || lost === undefined || !(row.evidence instanceof ArrayBuffer)) return undefined;
+  const counts = [row.bytes, row.parts, row.records];
   if (!counts.every(isCount) || !Number.isFinite(row.writtenAtMs) || typeof row.sealed !== "boolean")
     return undefined;
   return { ...row, objects, lost };

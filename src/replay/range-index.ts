@@ -14,7 +14,8 @@ import type { GroupRange } from "./types.ts";
 /** Past it a page splits in two. 256 ranges are a record of some 4 KB: cheap to rewrite four times a second, few enough pages to read at once. */
 const MAX_RANGES_PER_PAGE = 256;
 
-interface Page {
+/** Opaque to the rest of the room. */
+export interface Page {
   readonly key: IdKey | undefined;
   readonly ranges: GroupRange[];
 }
@@ -25,24 +26,39 @@ function indexStore(transaction: WriteTransaction) {
   return transaction.objectStore("index");
 }
 
-/** Adds groups (ascending) that were not in the index before. */
+/**
+ * The page that all groups from `first` to `last` belong to; undefined when a page begins in between. Asked for before the records are put, so that no
+ * answer has to wait behind megabytes.
+ */
+export async function sharedPage(
+  transaction: WriteTransaction,
+  track: number,
+  { first, last }: GroupRange,
+): Promise<Page | undefined> {
+  const store = indexStore(transaction);
+  const [page, pageOfLast] = await Promise.all([
+    pageAt(store, track, first),
+    first === last ? undefined : pageAt(store, track, last),
+  ]);
+  return pageOfLast === undefined || pageOfLast.key === page.key ? page : undefined;
+}
+
+/** Adds groups that were not in the index before; `page` is theirs if they share one. */
 export async function addGroups(
   transaction: WriteTransaction,
   track: number,
   groups: readonly VarInt[],
+  page: Page | undefined,
 ): Promise<void> {
   const store = indexStore(transaction);
-  let rest = groups;
-  while (rest.length > 0) {
-    const first = rest[0]!;
-    // The page of the first is also the page of the last, unless a page begins in between: then go one group at a time.
-    const [page, pageOfLast] = await Promise.all([
-      pageAt(store, track, first),
-      rest.length > 1 ? pageAt(store, track, rest.at(-1)!) : undefined,
-    ]);
-    const together = pageOfLast === undefined || pageOfLast.key === page.key;
-    for (const group of together ? rest : [first]) addInPlace(page.ranges, group);
-    rest = together ? [] : rest.slice(1);
+  if (page === undefined) {
+    for (const group of groups) {
+      const own = await pageAt(store, track, group);
+      addInPlace(own.ranges, group);
+      writePage(store, track, own);
+    }
+  } else if (groups.length > 0) {
+    for (const group of groups) addInPlace(page.ranges, group);
     writePage(store, track, page);
   }
 }

@@ -14,7 +14,7 @@ import { readGroupRow } from "./group-row.ts";
 import type { StoredObject } from "./record.ts";
 import { unpackEvidence, unpackRecords } from "./record.ts";
 import type { ReplayDatabase } from "./schema.ts";
-import { EVIDENCE_PART, idKey } from "./schema.ts";
+import { idKey } from "./schema.ts";
 import type { GroupRange, StoredGroup, TrackKey } from "./types.ts";
 
 /** The leaf digest of an object: objectLeaf() of trust/. Throws or rejects with "malformed-track" when the properties cannot be parsed. */
@@ -41,7 +41,6 @@ interface RawGroup {
   readonly state: GroupState | "damaged" | undefined;
   readonly indexed: boolean;
   readonly records: readonly unknown[];
-  readonly evidence: unknown;
 }
 
 const NOTHING: ReadGroup = { stored: undefined, damage: undefined };
@@ -59,7 +58,7 @@ export async function readGroup(
     const gone = state === undefined && !raw.indexed;
     return gone ? NOTHING : { stored: undefined, damage: lostRow(state) };
   }
-  const evidence = state.evidenceBytes === 0 ? [] : unpackEvidence(raw.evidence);
+  const evidence = state.evidence.byteLength === 0 ? [] : unpackEvidence(state.evidence);
   const unpacked = unpackRecords(group, raw.records);
   const checked = await Promise.all(unpacked.candidates.map((copies) => firstSound(copies, leafDigest)));
   const good = checked.filter((object) => object !== undefined);
@@ -104,15 +103,14 @@ async function readRaw(
   const id = (await transaction.objectStore("tracks").index("key").getKey(track)) as number | undefined;
   if (id === undefined) return undefined;
   const key = idKey(group);
-  const [row, records, evidence] = await Promise.all([
+  const [row, records] = await Promise.all([
     transaction.objectStore("groups").get([id, key]),
     transaction.objectStore("parts").getAll(IDBKeyRange.bound([id, key, 0], [id, key, []])),
-    transaction.objectStore("parts").get([id, key, EVIDENCE_PART]),
   ]);
-  if (row !== undefined) return { state: readGroupRow(row) ?? "damaged", indexed: true, records, evidence };
+  if (row !== undefined) return { state: readGroupRow(row) ?? "damaged", indexed: true, records };
   const page = await transaction.objectStore("index").openCursor(IDBKeyRange.bound([id], [id, key]), "prev");
   const indexed = page !== null && contains(unflatten(page.value) ?? [], group);
-  return { state: undefined, indexed, records, evidence };
+  return { state: undefined, indexed, records };
 }
 
 /** The first copy whose bytes have the digest they were put with. */

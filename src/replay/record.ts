@@ -15,11 +15,17 @@ import type { VarInt } from "../wire/varint.ts";
  */
 export const MAX_RECORD_BYTES = 65_515;
 
-/** First allocation of a record that is filled over time; it doubles from here, so that a 200-byte audio object does not reserve 64 KB. */
-const FIRST_RECORD_BYTES = 8_192;
+/**
+ * First allocation of a group's first record; it grows by four from here, so that a 200-byte audio object does not reserve 64 KB. A group that
+ * filled one record will fill most of another: the next ones are allocated whole, and nothing is copied twice.
+ */
+const FIRST_RECORD_BYTES = 4_096;
 
 /** An object is cut only when at least this much of it lands in the record at hand: smaller pieces cost a header for nothing. */
 const MIN_FRAGMENT_BYTES = 1_024;
+
+/** Kept for re-use: what one full batch needs, 4 MB. */
+const MAX_FREE_BUFFERS = 64;
 
 const OBJECT_MARK = 0x43535231; // "CSR1"
 const EVIDENCE_MARK = 0x43534531; // "CSE1"
@@ -71,14 +77,38 @@ function readVarInt(view: DataView, at: number): VarInt {
   return high < 0x20_0000 ? high * 0x1_0000_0000 + view.getUint32(at + 4) : view.getBigUint64(at);
 }
 
+/**
+ * Buffers of records that have been written, to be filled again. Fresh memory costs the writer more than the copying does (page by page, at
+ * first touch), and a store would otherwise leave 64 KB of garbage for every 64 KB of media.
+ */
+export class RecordBuffers {
+  readonly #free: ArrayBuffer[] = [];
+
+  take(): ArrayBuffer | undefined {
+    return this.#free.pop();
+  }
+
+  /** Of buffers of other sizes nothing is kept, nor more than MAX_FREE_BUFFERS. The caller must not touch it again. */
+  give(buffer: ArrayBuffer): void {
+    if (buffer.byteLength === MAX_RECORD_BYTES && this.#free.length < MAX_FREE_BUFFERS)
+      this.#free.push(buffer);
+  }
+}
+
 /** Packs the objects of one group, in the order they come. Copies: what was added may be dropped at once. */
 export class RecordPacker {
+  readonly #buffers: RecordBuffers | undefined;
   readonly #full: PackedRecord[] = [];
   #bytes = new Uint8Array(0);
   #view = new DataView(this.#bytes.buffer);
   #used = 0;
   #objects: VarInt[] = [];
   #packedBytes = 0;
+
+  /** With `buffers`, records may lie in used ones; who has written them gives them back. */
+  constructor(buffers?: RecordBuffers) {
+    this.#buffers = buffers;
+  }
 
   /** Bytes of all records so far. */
   get byteLength(): number {
@@ -141,9 +171,11 @@ export class RecordPacker {
 
   #reserve(size: number): void {
     if (size <= this.#bytes.length) return;
-    const grown = new Uint8Array(
-      Math.min(MAX_RECORD_BYTES, Math.max(size, 2 * this.#bytes.length, FIRST_RECORD_BYTES)),
-    );
+    const wanted =
+      this.#full.length > 0 ? MAX_RECORD_BYTES : Math.max(size, 4 * this.#bytes.length, FIRST_RECORD_BYTES);
+    const used = this.#buffers?.take();
+    const grown =
+      used === undefined ? new Uint8Array(Math.min(MAX_RECORD_BYTES, wanted)) : new Uint8Array(used);
     grown.set(this.#bytes.subarray(0, this.#used));
     this.#bytes = grown;
     this.#view = new DataView(grown.buffer);
@@ -152,7 +184,9 @@ export class RecordPacker {
   #closeRecord(): void {
     if (this.#used === 0) return;
     const { buffer } = this.#bytes;
-    const bytes = this.#used === buffer.byteLength ? buffer : buffer.slice(0, this.#used);
+    const full = this.#used === buffer.byteLength;
+    const bytes = full ? buffer : buffer.slice(0, this.#used);
+    if (!full) this.#buffers?.give(buffer);
     this.#full.push({ bytes, objects: this.#objects });
     this.#packedBytes += this.#used;
     this.#bytes = new Uint8Array(0);

@@ -6,7 +6,7 @@ import { addGroups, removeGroups } from "./range-index.ts";
 import type { Damage } from "./read-group.ts";
 import { packEvidence, RecordPacker } from "./record.ts";
 import type { ReplayDatabase } from "./schema.ts";
-import { EVIDENCE_PART, idKey, partsRange, toldByTransaction } from "./schema.ts";
+import { idKey, partsRange, toldByTransaction } from "./schema.ts";
 import type { GroupRange, TrackKey } from "./types.ts";
 import { inWriteTransaction } from "./write-batch.ts";
 
@@ -39,7 +39,7 @@ export function repairGroup(
     const before = row === undefined ? undefined : readGroupRow(row);
     if (before?.parts !== damage.parts) return false;
 
-    const state = newGroupState();
+    const state = newGroupState(group);
     if (before !== undefined) {
       // Numbers go on counting, so that a stale reader of this group is recognized above.
       state.parts = before.parts;
@@ -56,15 +56,14 @@ export function repairGroup(
       state.bytes += bytes.byteLength;
     }
     if (evidence !== undefined) {
-      toldByTransaction(parts.put(evidence, [id, key, EVIDENCE_PART]));
       state.bytes += evidence.byteLength;
-      state.evidenceBytes = evidence.byteLength;
+      state.evidence = evidence;
     }
     const keepRow = present.length > 0 || evidence !== undefined;
     if (keepRow) toldByTransaction(groups.put(toGroupRow(state), [id, key]));
     else toldByTransaction(groups.delete([id, key]));
 
-    if (present.length > 0) await addGroups(transaction, id, [group]);
+    if (present.length > 0) await addGroups(transaction, id, [group], undefined);
     else await removeGroups(transaction, id, { first: group, last: group });
     const bytes = Math.max(0, trackRow.bytes - (before?.bytes ?? 0) + (keepRow ? state.bytes : 0));
     const count = Math.max(0, trackRow.groups - (row === undefined ? 0 : 1) + (keepRow ? 1 : 0));

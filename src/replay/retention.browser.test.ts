@@ -111,7 +111,9 @@ describe("the byte budget", () => {
         database.getAll("tracks"),
       ]);
       const records = parts.reduce((sum, part) => sum + part.byteLength, 0);
-      expect(bytes).toBe(records + 256 * groups.length);
+      const evidence = groups.reduce((sum, group) => sum + group.evidence.byteLength, 0);
+      expect(evidence).toBeGreaterThan(500 * groups.length);
+      expect(bytes).toBe(records + evidence + 256 * groups.length);
       expect(tracks[0]?.groups).toBe(groups.length);
     });
   });

@@ -7,7 +7,7 @@
  *
  *   tracks  id             -> TrackRow      key, bytes and groups stored (kept up to date by every write, never counted)
  *   groups  [id, group]    -> GroupRow      what the group has and lacks
- *   parts   [id, group, n] -> ArrayBuffer   record n of the group (record.ts); n = -1: its evidence
+ *   parts   [id, group, n] -> ArrayBuffer   record n of the group (record.ts)
  *   index   [id, group]    -> ranges        pages of the track's list of stored groups (range-index.ts)
  *   meta    name           -> MetaRow       small values beside the media
  *
@@ -18,9 +18,6 @@ import type { VarInt } from "../wire/varint.ts";
 
 export const DATABASE_NAME = "countersign-replay";
 export const SCHEMA_VERSION = 1;
-
-/** Key of a group's evidence among its parts. */
-export const EVIDENCE_PART = -1;
 
 /**
  * A group id as a key. IndexedDB orders numbers before strings, so ids up to 2^53 - 1 stay numbers and those above are 16 hex digits:
@@ -37,11 +34,14 @@ export interface TrackRow {
 }
 
 export interface GroupRow {
+  /** Its own id, so that rows can be read by the stretch. */
+  readonly group: VarInt;
   /** When it was last written to, ms since 1970 by the writer's clock. */
   writtenAtMs: number;
-  /** Of its parts and evidence. */
+  /** Of its parts, evidence and row. */
   bytes: number;
-  evidenceBytes: number;
+  /** packEvidence(), empty when there is none. In the row and not a record of its own: a request costs more than its kilobytes. */
+  evidence: ArrayBuffer;
   /** How many records were ever written: the next one's number. */
   parts: number;
   /** How many of them are there now. */

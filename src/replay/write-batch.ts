@@ -5,14 +5,14 @@
  * each other, and byte counts and index never disagree with what is there. Nothing but IndexedDB requests is awaited in here: an
  * await of anything else would let the transaction commit half-way.
  */
-import { compareVarInt } from "../wire/varint.ts";
+import { compareVarInt, subVarInt } from "../wire/varint.ts";
 import { isSubset, normalize, subtract, union } from "./group-ranges.ts";
 import type { GroupState } from "./group-row.ts";
 import { newGroupState, readGroupRow, toGroupRow } from "./group-row.ts";
-import { addGroups } from "./range-index.ts";
-import type { ReplayDatabase, StoreName, TrackRow, WriteTransaction } from "./schema.ts";
-import { EVIDENCE_PART, idKey, partsRange, toldByTransaction } from "./schema.ts";
-import type { TrackKey } from "./types.ts";
+import { addGroups, sharedPage } from "./range-index.ts";
+import type { GroupRow, ReplayDatabase, StoreName, TrackRow, WriteTransaction } from "./schema.ts";
+import { groupsRange, idKey, partsRange, toldByTransaction } from "./schema.ts";
+import type { GroupRange, TrackKey } from "./types.ts";
 import type { GroupBatch, WriteBatch } from "./write-queue.ts";
 
 export interface WriteOutcome {
@@ -39,6 +39,7 @@ export async function inWriteTransaction<T>(
   );
   try {
     const result = await work(transaction);
+    transaction.commit();
     const aborted = await done;
     if (aborted !== undefined) throw transaction.error ?? aborted.thrown;
     return result;
@@ -108,18 +109,23 @@ async function writeTrack(
   const groups = transaction.objectStore("groups");
   const id = track.id ?? (await tracks.add(track));
   batches.sort((a, b) => compareVarInt(a.group, b.group));
-  const rows = await Promise.all(batches.map((batch) => groups.get([id, idKey(batch.group)])));
+  // All that has to be known is asked for before the first record is put: an answer would wait behind all of them.
+  const stretch = { first: batches[0]!.group, last: batches.at(-1)!.group };
+  const [rows, page] = await Promise.all([
+    readRows(transaction, id, batches, stretch),
+    sharedPage(transaction, id, stretch),
+  ]);
   const damaged: GroupBatch[] = [];
   const appeared: GroupBatch[] = [];
   for (const [index, batch] of batches.entries()) {
     const row = rows[index];
-    let state = row === undefined ? newGroupState() : readGroupRow(row);
+    let state = row === undefined ? newGroupState(batch.group) : readGroupRow(row);
     if (state === undefined) {
       // A row that cannot be read cannot say what its records hold either: begin the group anew.
       damaged.push(batch);
       toldByTransaction(transaction.objectStore("parts").delete(partsRange(id, batch.group, batch.group)));
       if (Number.isSafeInteger(row?.bytes)) track.bytes -= row!.bytes;
-      state = newGroupState();
+      state = newGroupState(batch.group);
       track.bytes += state.bytes;
     } else if (row === undefined) {
       track.bytes += state.bytes;
@@ -138,9 +144,25 @@ async function writeTrack(
     transaction,
     id,
     appeared.map((batch) => batch.group),
+    page,
   );
   toldByTransaction(tracks.put({ ...track, id }));
   return damaged;
+}
+
+/** The rows of the batch's groups, in its order. One request when they lie together, as live ones do: requests are what costs. */
+async function readRows(
+  transaction: WriteTransaction,
+  id: number,
+  batches: readonly GroupBatch[],
+  { first, last }: GroupRange,
+): Promise<(GroupRow | undefined)[]> {
+  const groups = transaction.objectStore("groups");
+  if (subVarInt(last, first) >= 2 * batches.length)
+    return Promise.all(batches.map((batch) => groups.get([id, idKey(batch.group)])));
+  const rows = await groups.getAll(groupsRange(id, first, last));
+  const byGroup = new Map(rows.map((row) => [row.group, row]));
+  return batches.map((batch) => byGroup.get(batch.group));
 }
 
 function writeRecords(transaction: WriteTransaction, id: number, state: GroupState, batch: GroupBatch): void {
@@ -157,9 +179,8 @@ function writeRecords(transaction: WriteTransaction, id: number, state: GroupSta
   }
   // A tab that joined in mid-group proves less than one that sealed it whole: it must not take that away.
   if (batch.evidence !== undefined && (batch.sealed === true || !state.sealed)) {
-    toldByTransaction(parts.put(batch.evidence, [id, group, EVIDENCE_PART]));
-    state.bytes += batch.evidence.byteLength - state.evidenceBytes;
-    state.evidenceBytes = batch.evidence.byteLength;
+    state.bytes += batch.evidence.byteLength - state.evidence.byteLength;
+    state.evidence = batch.evidence;
   }
   if (batch.sealed === true) state.sealed = true;
   state.objects = union(state.objects, batch.objects);

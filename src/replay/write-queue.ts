@@ -10,7 +10,7 @@ import type { MoqObject } from "../wire/objects.ts";
 import type { VarInt } from "../wire/varint.ts";
 import { addInPlace } from "./group-ranges.ts";
 import type { PackedRecord } from "./record.ts";
-import { packEvidence, RecordPacker } from "./record.ts";
+import { packEvidence, RecordBuffers, RecordPacker } from "./record.ts";
 import type { GroupRange, Lost, TrackKey } from "./types.ts";
 
 /** How long a put may wait for company. Also what a crash of the browser may cost. */
@@ -51,7 +51,7 @@ export interface WriteBatch {
 
 export interface WriteQueueOptions {
   readonly clock: Clock;
-  /** Writes one batch; called again only after it settled. What a rejection leaves unwritten is lost. */
+  /** Writes one batch; called again only after it settled, and its records are written over then. What a rejection leaves unwritten is lost. */
   write(batch: WriteBatch): Promise<void>;
   /** What to report when `write` rejected. */
   lossOf(thrown: unknown): Pick<Lost, "cause" | "error">;
@@ -86,6 +86,7 @@ export class WriteQueue {
   readonly #maxQueuedBytes: number;
   /** In the order of their first put. */
   readonly #drafts = new Map<string, Draft>();
+  readonly #buffers = new RecordBuffers();
   readonly #expected = new Map<string, GroupRange[]>();
   #meta = new Map<string, ArrayBuffer>();
   #writing: WriteBatch | undefined;
@@ -167,7 +168,7 @@ export class WriteQueue {
         track,
         group,
         sequence: ++this.#sequence,
-        packer: new RecordPacker(),
+        packer: new RecordPacker(this.#buffers),
         objects: [],
         expected: this.#expectedOf(key),
         evidence: undefined,
@@ -228,6 +229,7 @@ export class WriteQueue {
           for (const group of batch.groups) this.#lose(group, loss);
           this.#options.onFailed(thrown);
         }
+        for (const { records } of batch.groups) for (const { bytes } of records) this.#buffers.give(bytes);
         this.#writing = undefined;
         this.#writingBytes = 0;
       }
