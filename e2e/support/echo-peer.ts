@@ -1,4 +1,5 @@
-/** A WebTransport server for e2e/webtransport.spec.ts: echoes, resets, closes. Prints how to reach it. */
+/** A WebTransport server for e2e/webtransport.spec.ts: echoes, resets, closes. Logs how to reach it. */
+import { report, runPeer } from "../../demo/peers/cluster/child.ts";
 import { createCertificate } from "../../demo/peers/webtransport/certificates.ts";
 import { WebTransportServer } from "../../demo/peers/webtransport/server.ts";
 import { WebTransportStreamError } from "../../demo/peers/webtransport/streams.ts";
@@ -52,10 +53,14 @@ async function readFirst(readable: ReadableStream<Uint8Array>) {
   return { word: new TextDecoder().decode(head.subarray(0, WORD_BYTES)), rest: rest() };
 }
 
-const certificate = await createCertificate();
-const server = await WebTransportServer.listen({
-  certificate,
-  onSession: (session) => void serve(session).catch(gone),
+await runPeer(async (stop) => {
+  const certificate = await createCertificate();
+  const server = await WebTransportServer.listen({
+    certificate,
+    onSession: (session) => void serve(session).catch(gone),
+  });
+  report({ type: "log", text: JSON.stringify({ url: server.url, sha256: [...certificate.sha256] }) });
+  report({ type: "ready" });
+  await new Promise((resolve) => stop.addEventListener("abort", resolve, { once: true }));
+  await server.close();
 });
-process.once("SIGTERM", () => void server.close());
-process.stdout.write(`${JSON.stringify({ url: server.url, sha256: [...certificate.sha256] })}\n`);
