@@ -1,8 +1,14 @@
 import { describe, expect, test } from "vitest";
-import { EPOCH_MS, feed, objectsOf, windowOf } from "./fixture.test-data.ts";
+import { GroupCutter } from "../publish/group-cutter.ts";
+import { syntheticClip } from "../publish/synthetic-clip.ts";
+import { EPOCH_MS, fixtureOf } from "./fixture.test-data.ts";
 import { MediaPlaylist } from "./media-playlist.ts";
 import type { TrackWindow } from "./track-window.ts";
 import { measureGroup } from "./track-window.ts";
+
+const { feed, objectsOf, windowOf } = fixtureOf(
+  new GroupCutter(syntheticClip({ seconds: 16 }), { objectMs: 200 }),
+);
 
 const playlistOf = (window: TrackWindow) => new MediaPlaylist(window, { epochMs: EPOCH_MS });
 

@@ -1,6 +1,10 @@
 import { expect, test } from "vitest";
-import { playableTrack } from "./fixture.test-data.ts";
+import { GroupCutter } from "../publish/group-cutter.ts";
+import { syntheticClip } from "../publish/synthetic-clip.ts";
+import { fixtureOf } from "./fixture.test-data.ts";
 import { trackFolder, writeMultivariantPlaylist } from "./multivariant-playlist.ts";
+
+const { playableTrack } = fixtureOf(new GroupCutter(syntheticClip({ seconds: 16 }), { objectMs: 200 }));
 
 test("video and audio of their own become a variant with an audio group", () => {
   expect(writeMultivariantPlaylist([playableTrack("video"), playableTrack("audio")])).toBe(`#EXTM3U

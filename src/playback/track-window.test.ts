@@ -1,7 +1,13 @@
 import { describe, expect, test } from "vitest";
 import { CountersignError } from "../errors.ts";
-import { feed, objectsOf, playableTrack, verified, windowOf } from "./fixture.test-data.ts";
+import { GroupCutter } from "../publish/group-cutter.ts";
+import { syntheticClip } from "../publish/synthetic-clip.ts";
+import { fixtureOf, verified } from "./fixture.test-data.ts";
 import { MAX_PARTS_PER_SEGMENT, measureGroup, TrackWindow } from "./track-window.ts";
+
+const { feed, objectsOf, playableTrack, windowOf } = fixtureOf(
+  new GroupCutter(syntheticClip({ seconds: 16 }), { objectMs: 200 }),
+);
 
 const shape = (window: TrackWindow) =>
   window.segments.map(

@@ -30,7 +30,11 @@ export interface OpenOptions {
   readonly targetLatencyMs: number;
   /** Where a rewound viewer takes up again after a reload. */
   readonly resume: "live" | "position";
-  readonly replay: { readonly enabled: boolean; readonly maxAgeMs: number; readonly maxBytes: number | undefined };
+  readonly replay: {
+    readonly enabled: boolean;
+    readonly maxAgeMs: number;
+    readonly maxBytes: number | undefined;
+  };
   /** Draft versions to offer, best first. */
   readonly versions: readonly string[];
 }
@@ -41,7 +45,17 @@ export interface OpenOptions {
  * stale: the signer went silent, nothing new is accepted. offline: no peer can be reached, stored media plays. blocked: everything offered is refused as junk.
  * failed: cannot go on, `error` says why. ended: the broadcast ended. closed: destroyed.
  */
-export type PlayerState = "connecting" | "waiting" | "live" | "rewound" | "stale" | "offline" | "blocked" | "failed" | "ended" | "closed";
+export type PlayerState =
+  | "connecting"
+  | "waiting"
+  | "live"
+  | "rewound"
+  | "stale"
+  | "offline"
+  | "blocked"
+  | "failed"
+  | "ended"
+  | "closed";
 
 export interface TrackDescription {
   readonly name: string;
@@ -77,7 +91,13 @@ export interface WorkerStats {
   readonly edgeMs: number | undefined;
   /** By the worker's clock, when the edge last moved (ms since 1970). */
   readonly edgeAtMs: number | undefined;
-  readonly objects: { readonly delivered: number; readonly duplicate: number; readonly rejected: number; readonly waiting: number; readonly holes: number };
+  readonly objects: {
+    readonly delivered: number;
+    readonly duplicate: number;
+    readonly rejected: number;
+    readonly waiting: number;
+    readonly holes: number;
+  };
   readonly bytes: { readonly received: number; readonly delivered: number };
   readonly stored: readonly TimeRange[];
   readonly storage: StoreEstimate | undefined;
@@ -88,12 +108,37 @@ export interface WorkerStats {
 export type WorkerEvent =
   | { readonly type: "state"; readonly state: PlayerState; readonly error?: ErrorData }
   /** The catalog is verified: playback can be attached. */
-  | { readonly type: "ready"; readonly tracks: readonly TrackDescription[]; readonly epochMs: number; readonly startMs: number; readonly live: boolean }
+  | {
+      readonly type: "ready";
+      readonly tracks: readonly TrackDescription[];
+      readonly epochMs: number;
+      readonly startMs: number;
+      readonly live: boolean;
+    }
   | { readonly type: "edge"; readonly edgeMs: number; readonly atMs: number }
   | { readonly type: "stats"; readonly stats: WorkerStats }
-  | { readonly type: "hole"; readonly track: string; readonly startMs: number; readonly endMs: number; readonly cause: string }
-  | { readonly type: "source"; readonly url: string; readonly kind: "objects" | "manifests"; readonly state: SourceState; readonly reason?: ErrorData }
-  | { readonly type: "rejected"; readonly track: string; readonly url: string; readonly group: string; readonly object: string; readonly reason: string }
+  | {
+      readonly type: "hole";
+      readonly track: string;
+      readonly startMs: number;
+      readonly endMs: number;
+      readonly cause: string;
+    }
+  | {
+      readonly type: "source";
+      readonly url: string;
+      readonly kind: "objects" | "manifests";
+      readonly state: SourceState;
+      readonly reason?: ErrorData;
+    }
+  | {
+      readonly type: "rejected";
+      readonly track: string;
+      readonly url: string;
+      readonly group: string;
+      readonly object: string;
+      readonly reason: string;
+    }
   /** Not fatal, worth telling the app (storage refused, a peer lost). */
   | { readonly type: "warning"; readonly error: ErrorData };
 
