@@ -76,7 +76,7 @@ export async function connect(
     return await open("client", port, options, handlers, giveUp.signal);
   } catch (thrown) {
     if (signal?.aborted) throw signal.reason;
-    throw toCountersignError(thrown, "connect-failed", { peer: url });
+    throw atPeer(toCountersignError(thrown, "connect-failed"), url);
   } finally {
     stopTimer();
     signal?.removeEventListener("abort", abort);
@@ -137,6 +137,16 @@ function chooseCodec(port: WebTransportPort, versions: readonly Version[]) {
       hint: `This client speaks: ${versions.join(", ")}.`,
     },
   );
+}
+
+/** The error with the address it concerns: most places that make one do not know it. */
+function atPeer(error: CountersignError, peer: string): CountersignError {
+  if (error.peer !== undefined) return error;
+  return new CountersignError(error.code, error.message, {
+    ...error.toData(),
+    peer,
+    cause: error.cause ?? error,
+  });
 }
 
 function timeoutError(url: string, timeoutMs: number): CountersignError {

@@ -11,18 +11,19 @@ import { AUTH_TOKEN_CACHE_BYTES } from "../session/limits.ts";
 import { Session } from "../session/session.ts";
 import type { Role, SessionAction, SessionInput, StreamHandle, TimerName } from "../session/types.ts";
 import type { MoqtCodec } from "../wire/codec.ts";
-import { sessionErrorName, sessionErrors, streamResets } from "../wire/codes.ts";
+import { sessionErrorName, streamResets } from "../wire/codes.ts";
 import type { AuthToken, SetupMessage } from "../wire/messages.ts";
 import type { ConnectionEnd, RequestHandlers } from "./connection.ts";
+import { ControlStreams } from "./control-streams.ts";
 import { DataReceiver } from "./data-receiver.ts";
+import { Datagrams } from "./datagrams.ts";
 import { deferred } from "./deferred.ts";
 import type { Host, RequestObserver } from "./host.ts";
 import { receiveRequest } from "./incoming-requests.ts";
-import { CONTROL_END_GRACE_MS } from "./limits.ts";
-import { MessageSender, readMessages } from "./messages.ts";
 import type { BidiStream, WebTransportPort } from "./port.ts";
 import { RequestStream } from "./request-stream.ts";
 import { handled, ignore, streamErrorReason } from "./stream-errors.ts";
+import { Timers } from "./timers.ts";
 import { UnknownAliases } from "./unknown-aliases.ts";
 
 export interface DriverOptions {
@@ -56,13 +57,11 @@ export class Driver implements Host {
   #nextStream: StreamHandle = 0;
   readonly #streams = new Map<StreamHandle, RequestStream>();
   readonly #observers = new Map<StreamHandle, RequestObserver>();
-  readonly #timers = new Map<string, () => void>();
-  #control: MessageSender | undefined;
-  #earlyControl: Uint8Array[] = [];
-  #peerControl = false;
+  readonly #timers: Timers;
+  readonly #control: ControlStreams;
+  readonly #datagrams: Datagrams;
   /** Readers and writers that the end of the session has to stop, beyond those of requests. */
   readonly #readers = new Set<ReadableStreamDefaultReader<unknown>>();
-  #datagramWriter: WritableStreamDefaultWriter<Uint8Array> | undefined;
 
   constructor(port: WebTransportPort, options: DriverOptions) {
     this.port = port;
@@ -71,6 +70,9 @@ export class Driver implements Host {
     this.clock = options.clock;
     this.maxObjectBytes = options.maxObjectBytes;
     this.#options = options;
+    this.#timers = new Timers(options.clock);
+    this.#datagrams = new Datagrams(this);
+    this.#control = new ControlStreams(this, this.#timers);
     this.unknownAliases = new UnknownAliases(options.clock);
     this.session = new Session({
       role: options.role,
@@ -99,9 +101,11 @@ export class Driver implements Host {
         ...(authorizationTokens && { authorizationTokens }),
       },
     });
-    void this.#openControl();
+    this.#control.open().catch((thrown: unknown) => this.#connectionLost(thrown));
     void this.#acceptAll(this.port.incomingUnidirectionalStreams, (stream) => void this.#receive(stream));
-    void this.#readDatagrams();
+    void this.#acceptAll(this.port.datagrams.readable, (bytes) =>
+      this.#tell(() => this.#datagrams.receive(bytes)),
+    );
     // Requests that come before SETUP stay where they are, at no cost to us (§3.3 asks to buffer them).
     this.#opened.promise.then(
       () => this.#acceptAll(this.port.incomingBidirectionalStreams, (stream) => this.#acceptRequest(stream)),
@@ -132,14 +136,7 @@ export class Driver implements Host {
   }
 
   sendDatagram(bytes: Uint8Array): void {
-    const { datagrams } = this.port;
-    if (this.#over || bytes.byteLength > datagrams.maxDatagramSize) return;
-    if (!this.#datagramWriter) {
-      this.#datagramWriter = (datagrams.writable ?? datagrams.createWritable?.())?.getWriter();
-      if (!this.#datagramWriter) return;
-      handled(this.#datagramWriter.closed);
-    }
-    handled(this.#datagramWriter.write(bytes));
+    this.#datagrams.send(bytes);
   }
 
   // --- For open-connection.ts ---
@@ -162,7 +159,7 @@ export class Driver implements Host {
   #perform(action: SessionAction): void {
     switch (action.type) {
       case "send-control":
-        this.#sendControl(this.#encode(action.message));
+        this.#control.send(this.#encode(action.message));
         return;
       case "open-request":
         this.requestIds.set(action.stream, action.message.requestId);
@@ -178,10 +175,15 @@ export class Driver implements Host {
         this.#streams.get(action.stream)?.abort(action.code);
         return;
       case "set-timer":
-        this.#setTimer(action.timer, action.stream, action.delayMs);
+        {
+          const { timer, stream, delayMs } = action;
+          this.#timers.set(timerKey(timer, stream), delayMs, () => {
+            this.handle({ type: "timer", timer, ...(stream !== undefined && { stream }) });
+          });
+        }
         return;
       case "clear-timer":
-        this.#clearTimer(action.timer, action.stream);
+        this.#timers.clear(timerKey(action.timer, action.stream));
         return;
       case "open":
         this.#opened.resolve(action.setup);
@@ -247,86 +249,10 @@ export class Driver implements Host {
     const observer = this.#observers.get(stream);
     this.#observers.delete(stream);
     this.requestIds.delete(stream);
-    this.#clearTimer("goaway", stream);
+    this.#timers.clear(timerKey("goaway", stream));
     if (!observer) return;
     for (const receiver of [...(observer.receivers ?? [])]) receiver.stop(streamResets.cancelled, end.error);
     this.#tell(() => observer.onEnded(end));
-  }
-
-  // --- Timers ---
-
-  #setTimer(timer: TimerName, stream: StreamHandle | undefined, delayMs: number): void {
-    const key = `${timer} ${stream ?? ""}`;
-    this.#timers.get(key)?.();
-    const cancel = this.clock.setTimer(delayMs, () => {
-      this.#timers.delete(key);
-      this.handle({ type: "timer", timer, ...(stream !== undefined && { stream }) });
-    });
-    this.#timers.set(key, cancel);
-  }
-
-  #clearTimer(timer: TimerName, stream: StreamHandle | undefined): void {
-    const key = `${timer} ${stream ?? ""}`;
-    this.#timers.get(key)?.();
-    this.#timers.delete(key);
-  }
-
-  // --- Control streams ---
-
-  async #openControl(): Promise<void> {
-    try {
-      const writable = await this.port.createUnidirectionalStream();
-      if (this.#over) {
-        handled(writable.abort(streamErrorReason(streamResets["session-closed"])));
-        return;
-      }
-      // §3.3: closing a control stream ends the session; the peer stopping ours says no more than its reset would.
-      this.#control = new MessageSender(writable, ignore);
-      for (const bytes of this.#earlyControl) this.#control.send(bytes);
-      this.#earlyControl = [];
-    } catch (thrown) {
-      this.#connectionLost(thrown);
-    }
-  }
-
-  #sendControl(bytes: Uint8Array): void {
-    if (this.#control) this.#control.send(bytes);
-    else this.#earlyControl.push(bytes);
-  }
-
-  async #readControl(reader: ReadableStreamDefaultReader<Uint8Array>, first: Uint8Array): Promise<void> {
-    if (this.#peerControl) {
-      this.#broken("§3.3", "The peer opened a second control stream.");
-      return;
-    }
-    this.#peerControl = true;
-    const ended = () => {
-      if (this.#over) return;
-      // A session that ends takes its control stream along; only if nothing of that is heard, the stream ended alone.
-      this.#timers.set(
-        "control-ended",
-        this.clock.setTimer(CONTROL_END_GRACE_MS, () => this.handle({ type: "control-ended" })),
-      );
-    };
-    await readMessages(
-      reader,
-      this.codec.controlDecoder("control"),
-      {
-        message: (message) => this.handle({ type: "control-message", message }),
-        finished: ended,
-        failed: ended,
-        broken: (error) => this.handle({ type: "broken", error }),
-      },
-      first,
-    );
-  }
-
-  #broken(section: string, message: string): void {
-    const error = new CountersignError("protocol-violation", message, {
-      protocolCode: sessionErrors["protocol-violation"],
-      section: `${this.codec.draft} ${section}`,
-    });
-    this.handle({ type: "broken", error });
   }
 
   // --- Streams of the peer ---
@@ -360,7 +286,7 @@ export class Driver implements Host {
         head = head ? concat(head, value) : value;
         const kind = this.codec.peekUniStream(head);
         if (kind === undefined) continue;
-        if (kind === "control") await this.#readControl(reader, head);
+        if (kind === "control") await this.#control.read(reader, head);
         else await new DataReceiver(this, reader).run(head);
         return;
       }
@@ -415,30 +341,6 @@ export class Driver implements Host {
     return requestStream;
   }
 
-  async #readDatagrams(): Promise<void> {
-    await this.#acceptAll(this.port.datagrams.readable, (bytes) => {
-      try {
-        const datagram = this.codec.decodeDatagram(bytes);
-        if (datagram.type === "padding") return;
-        const route = this.session.route(datagram.trackAlias);
-        // §11.3: a datagram of an unknown alias may be dropped, and datagrams are made to be lost.
-        const sink = route.kind === "subscription" ? this.#observers.get(route.stream)?.sink : undefined;
-        const { object } = datagram;
-        const start = {
-          group: object.group,
-          object: object.object,
-          payloadLength: object.payload.byteLength,
-        };
-        this.#tell(() => {
-          if (sink && (object.status !== "normal" || sink.accept?.(start) !== false)) sink.object(object);
-        });
-      } catch (thrown) {
-        if (!(thrown instanceof CountersignError)) throw thrown;
-        if (thrown.protocolCode !== undefined) this.handle({ type: "broken", error: thrown });
-      }
-    });
-  }
-
   // --- The end ---
 
   #transportClosed(closeCode: number, reason: string): void {
@@ -468,15 +370,14 @@ export class Driver implements Host {
 
   #close(action: Extract<SessionAction, { type: "closed" }>): void {
     this.#over = true;
-    for (const cancel of this.#timers.values()) cancel();
-    this.#timers.clear();
+    this.#timers.clearAll();
     this.unknownAliases.clear();
     const code = streamResets["session-closed"];
     for (const stream of [...this.#streams.values()]) stream.abort(code);
     this.#streams.clear();
-    this.#control?.destroy(code);
+    this.#control.destroy();
     for (const reader of [...this.#readers]) handled(reader.cancel(streamErrorReason(code)));
-    if (this.#datagramWriter) handled(this.#datagramWriter.abort(streamErrorReason(code)));
+    this.#datagrams.destroy();
     if (action.tellPeer) this.port.close({ closeCode: action.code, reason: action.reason });
     const { error, byUs } = action;
     this.#opened.reject(
@@ -484,6 +385,10 @@ export class Driver implements Host {
     );
     this.#closed.resolve({ error, byUs });
   }
+}
+
+function timerKey(timer: TimerName, stream: StreamHandle | undefined): string {
+  return `${timer} ${stream ?? ""}`;
 }
 
 function concat(a: Uint8Array, b: Uint8Array): Uint8Array<ArrayBuffer> {
