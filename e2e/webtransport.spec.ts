@@ -2,12 +2,11 @@
 
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { join } from "node:path";
 import { test as base, expect } from "@playwright/test";
-import type { PeerProcess } from "../scripts/peer-process.ts";
-import { startPeer } from "../scripts/peer-process.ts";
+import { PeerProcess } from "../demo/peers/cluster/peer-process.ts";
 
-interface EchoReady {
+/** How to reach the echo peer. */
+interface EchoPeer {
   readonly url: string;
   readonly sha256: readonly number[];
 }
@@ -68,12 +67,22 @@ interface Fixtures {
   readonly echo: (word: string, size: number) => Promise<EchoResult>;
 }
 
-const test = base.extend<Fixtures, { peer: PeerProcess<EchoReady>; origin: string }>({
+const test = base.extend<Fixtures, { peer: EchoPeer; origin: string }>({
   peer: [
     // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the names of the fixtures that are used from here
     async ({}, use) => {
-      const peer = await startPeer<EchoReady>(join(import.meta.dirname, "support", "echo-peer.ts"));
-      await use(peer);
+      let ready: EchoPeer | undefined;
+      const peer = new PeerProcess({
+        name: "echo",
+        program: "../../e2e/support/echo-peer.ts",
+        args: [],
+        onLog: (text) => {
+          if (text.startsWith("{")) ready = JSON.parse(text) as EchoPeer;
+        },
+      });
+      await peer.start();
+      if (ready === undefined) throw new Error("The echo peer did not say how to reach it.");
+      await use(ready);
       await peer.stop();
     },
     { scope: "worker" },
@@ -104,7 +113,7 @@ const test = base.extend<Fixtures, { peer: PeerProcess<EchoReady>; origin: strin
             worker.onerror = (event) => reject(new Error(event.message));
             worker.postMessage(task);
           }),
-        { ...peer.ready, word, size },
+        { ...peer, word, size },
       ),
     );
   },
