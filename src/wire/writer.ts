@@ -93,7 +93,7 @@ function writeWords(writer: Writer, high: number, low: number): void {
 
 function vi64Length(high: number, low: number): number {
   const bits = high === 0 ? 32 - Math.clz32(low) : 64 - Math.clz32(high);
-  return bits > 56 ? 9 : Math.max(1, Math.ceil(bits / 7));
+  return Math.min(9, Math.max(1, Math.ceil(bits / 7)));
 }
 
 /** A vi64 length and the bytes. */

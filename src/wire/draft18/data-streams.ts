@@ -3,28 +3,28 @@
  *
  * One state machine takes any chunking. Fixed fields (a header, the fields before an object's properties, those before its payload) are
  * parsed as a whole; when a chunk ends within them, their bytes, at most {@link CARRY_BYTES}, are carried over and tried again with the
- * next chunk, so re-reading is bounded. Properties and payloads are views of the chunk when they lie within it; otherwise they are gathered in
- * one buffer that grows with what has arrived, never with what was promised.
+ * next chunk, so re-reading is bounded. Properties and payloads are views where that is possible (gather.ts).
  */
 import { CountersignError } from "../../errors.ts";
 import { type Cursor, INCOMPLETE, tryVi64 } from "../cursor.ts";
-import type {
-  DataStreamDecoder,
-  DataStreamSink,
-  FetchGap,
-  ObjectStatus,
-  SubgroupHeader,
-} from "../objects.ts";
+import type { DataStreamDecoder, DataStreamSink, ObjectStatus, SubgroupHeader } from "../objects.ts";
 import { inspectObjectProperties } from "../properties.ts";
-import { addVarInt, MAX_VARINT, subVarInt, type VarInt } from "../varint.ts";
+import type { VarInt } from "../varint.ts";
+import { Gatherer } from "./gather.ts";
+import {
+  gapInFetch,
+  newPlace,
+  nextInFetch,
+  nextInSubgroup,
+  type Place,
+  priorityInFetch,
+  subgroupInFetch,
+} from "./place.ts";
 import { FETCH, isSubgroupType, objectStatus, SUBGROUP, uniStreamKind } from "./stream-types.ts";
 import { clause, violation } from "./violation.ts";
 
 /** Above the longest run of fixed fields: a fetch object's flags, three ids, priority and properties length take 46 bytes. */
 const CARRY_BYTES = 64;
-
-/** First buffer for an object that spans chunks. A peer that promises more has to send this much before we hold more. */
-const FIRST_BUFFER_BYTES = 64 * 1024;
 
 /**
  * The most properties one object may carry, in bytes. The draft sets no limit; they are metadata that is held and hashed with each
@@ -60,25 +60,13 @@ class Draft18DataStreamDecoder implements DataStreamDecoder {
 
   // The stream
   #isFetch = false;
-  #descending = false;
   #hasProperties = false;
   #firstObjectIsSubgroup = false;
   #ended = false;
 
-  // The object at hand and, until its fields are read, the one before
-  #first = true;
-  #group: VarInt = 0;
-  #object: VarInt = 0;
-  #subgroup: VarInt | undefined;
-  #priority: number | undefined;
-  /** Fetch: the last subgroup id there was; a datagram object has none of its own. */
-  #priorSubgroup: VarInt | undefined;
+  readonly #at: Place = newPlace();
   #properties = NOTHING;
-
-  // Bytes to gather or skip
-  #wanted = 0;
-  #gathered = NOTHING;
-  #filled = 0;
+  readonly #run = new Gatherer();
 
   constructor(sink: DataStreamSink, maxObjectBytes: number) {
     this.#sink = sink;
@@ -92,7 +80,7 @@ class Draft18DataStreamDecoder implements DataStreamDecoder {
     } catch (error) {
       // What follows a broken field has no meaning.
       this.#failure = error;
-      this.#gathered = NOTHING;
+      this.#run.drop();
       throw error;
     }
   }
@@ -127,29 +115,26 @@ class Draft18DataStreamDecoder implements DataStreamDecoder {
     cursor.bytes = chunk;
     cursor.pos = from;
     cursor.end = chunk.length;
-    this.#run(cursor);
+    this.#consumeFrom(cursor);
     cursor.bytes = NOTHING;
   }
 
-  #run(cursor: Cursor): void {
+  #consumeFrom(cursor: Cursor): void {
     while (cursor.pos < cursor.end) {
       const state = this.#state;
       if (state === PAYLOAD) {
-        const bytes = this.#take(cursor);
+        const bytes = this.#run.take(cursor);
         if (bytes === undefined) return;
         this.#nextObject();
         this.#emit("normal", bytes);
       } else if (state === PROPERTIES) {
-        const bytes = this.#take(cursor);
+        const bytes = this.#run.take(cursor);
         if (bytes === undefined) return;
-        inspectObjectProperties(bytes, this.#group, this.#object);
+        inspectObjectProperties(bytes, this.#at.group, this.#at.object);
         this.#properties = bytes;
         this.#state = PAYLOAD_LENGTH;
       } else if (state === SKIP) {
-        const step = Math.min(this.#wanted, cursor.end - cursor.pos);
-        cursor.pos += step;
-        this.#wanted -= step;
-        if (this.#wanted === 0) this.#nextObject();
+        if (this.#run.skip(cursor)) this.#nextObject();
       } else if (state === PADDING) {
         // §11.5.1: discarded, whatever it holds.
         cursor.pos = cursor.end;
@@ -193,17 +178,17 @@ class Draft18DataStreamDecoder implements DataStreamDecoder {
     this.#isFetch = true;
     this.#state = FETCH_FIELDS;
     this.#sink.fetch(requestId);
-    this.#descending = this.#sink.fetchOrder?.(requestId) === "descending";
+    this.#at.descending = this.#sink.fetchOrder?.(requestId) === "descending";
     return true;
   }
 
   #readSubgroupHeader(cursor: Cursor, type: number): boolean {
+    // A field that is not all there leaves the cursor in place and those after it without meaning: hence one look at all of them.
     const trackAlias = tryVi64(cursor);
     const group = tryVi64(cursor);
     const idMode = type & SUBGROUP.idMask;
     const subgroup =
       idMode === SUBGROUP.idPresent ? tryVi64(cursor) : idMode === SUBGROUP.idZero ? 0 : undefined;
-    // A field that is missing makes those after it missing or misread: only the last one needs to be there.
     const priority = (type & SUBGROUP.defaultPriority) !== 0 ? undefined : tryU8(cursor);
     if (
       trackAlias === INCOMPLETE ||
@@ -213,9 +198,9 @@ class Draft18DataStreamDecoder implements DataStreamDecoder {
     ) {
       return false;
     }
-    this.#group = group;
-    this.#subgroup = subgroup;
-    this.#priority = priority;
+    this.#at.group = group;
+    this.#at.subgroup = subgroup;
+    this.#at.priority = priority;
     this.#firstObjectIsSubgroup = idMode === SUBGROUP.idFirstObject;
     this.#hasProperties = (type & SUBGROUP.properties) !== 0;
     this.#state = SUBGROUP_FIELDS;
@@ -244,15 +229,8 @@ class Draft18DataStreamDecoder implements DataStreamDecoder {
       propertiesLength = tryVi64(cursor);
       if (propertiesLength === INCOMPLETE) return false;
     }
-    if (this.#first) {
-      this.#first = false;
-      this.#object = delta;
-      if (this.#firstObjectIsSubgroup) this.#subgroup = delta;
-    } else {
-      const object = addVarInt(addVarInt(this.#object, delta), 1);
-      if (object > MAX_VARINT) throw violation("§11.4.2", "The peer sent an object id above 2^64 - 1.");
-      this.#object = object;
-    }
+    if (this.#at.first && this.#firstObjectIsSubgroup) this.#at.subgroup = delta;
+    nextInSubgroup(this.#at, delta);
     this.#expectProperties(propertiesLength);
     return true;
   }
@@ -279,51 +257,11 @@ class Draft18DataStreamDecoder implements DataStreamDecoder {
     ) {
       return false;
     }
-    this.#moveTo(groupDelta, objectDelta);
-    if (priority !== undefined) this.#priority = priority;
-    else if (this.#priority === undefined) throw noPrior("priority");
-    this.#subgroup = isDatagram ? undefined : this.#fetchSubgroup(subgroupMode, subgroupField);
-    if (!isDatagram) this.#priorSubgroup = this.#subgroup;
+    nextInFetch(this.#at, groupDelta, objectDelta);
+    priorityInFetch(this.#at, priority);
+    subgroupInFetch(this.#at, bits, subgroupField);
     this.#expectProperties(propertiesLength);
     return true;
-  }
-
-  /** The location of the next object, from the location before it. */
-  #moveTo(groupDelta: VarInt | undefined, objectDelta: VarInt | undefined): void {
-    if (this.#first) {
-      if (groupDelta === undefined) throw noPrior("group id");
-      if (objectDelta === undefined) throw noPrior("object id");
-      this.#first = false;
-      this.#group = groupDelta;
-      this.#object = objectDelta;
-      return;
-    }
-    if (groupDelta !== undefined) {
-      const step = addVarInt(groupDelta, 1);
-      if (this.#descending ? step > this.#group : addVarInt(this.#group, step) > MAX_VARINT) {
-        throw violation("§11.4.4.1", "The peer sent a group id below 0 or above 2^64 - 1.");
-      }
-      this.#group = this.#descending ? subVarInt(this.#group, step) : addVarInt(this.#group, step);
-    } else if (objectDelta === 0) {
-      throw violation("§10.12.3", "The peer sent an object twice in one fetch; within a group ids ascend.");
-    }
-    const object =
-      groupDelta !== undefined && objectDelta !== undefined
-        ? objectDelta
-        : addVarInt(this.#object, objectDelta ?? 1);
-    if (object > MAX_VARINT) throw violation("§11.4.4.1", "The peer sent an object id above 2^64 - 1.");
-    this.#object = object;
-  }
-
-  #fetchSubgroup(mode: number, field: VarInt | undefined): VarInt {
-    if (mode === FETCH.subgroupZero) return 0;
-    if (field !== undefined) return field;
-    const prior = this.#priorSubgroup;
-    if (prior === undefined) throw noPrior("subgroup id");
-    if (mode === FETCH.subgroupPrior) return prior;
-    const next = addVarInt(prior, 1);
-    if (next > MAX_VARINT) throw violation("§11.4.4.1", "The peer sent a subgroup id above 2^64 - 1.");
-    return next;
   }
 
   /**
@@ -337,24 +275,8 @@ class Draft18DataStreamDecoder implements DataStreamDecoder {
     const group = tryVi64(cursor);
     const object = tryVi64(cursor);
     if (group === INCOMPLETE || object === INCOMPLETE) return false;
-    if (!this.#first) {
-      const forward =
-        group === this.#group
-          ? object > this.#object
-          : this.#descending
-            ? group < this.#group
-            : group > this.#group;
-      if (!forward) throw violation("§11.4.4.2", "The peer ended a range before the last object it sent.");
-    }
-    this.#first = false;
-    this.#group = group;
-    this.#object = object;
-    const gap: FetchGap = {
-      kind: flags === FETCH.endOfNonExistentRange ? "non-existent" : "unknown",
-      group,
-      object,
-    };
-    this.#sink.gap(gap);
+    const kind = flags === FETCH.endOfNonExistentRange ? "non-existent" : "unknown";
+    this.#sink.gap(gapInFetch(this.#at, kind, group, object));
     return true;
   }
 
@@ -365,7 +287,7 @@ class Draft18DataStreamDecoder implements DataStreamDecoder {
       return;
     }
     if (length > MAX_PROPERTIES_BYTES) throw tooLarge("properties", length, MAX_PROPERTIES_BYTES);
-    this.#wanted = Number(length);
+    this.#run.expect(Number(length));
     this.#state = PROPERTIES;
   }
 
@@ -385,8 +307,8 @@ class Draft18DataStreamDecoder implements DataStreamDecoder {
     }
     if (length > this.#maxObjectBytes) throw tooLarge("payload", length, this.#maxObjectBytes);
     const payloadLength = Number(length);
-    this.#wanted = payloadLength;
-    const wanted = this.#sink.accept({ group: this.#group, object: this.#object, payloadLength });
+    this.#run.expect(payloadLength);
+    const wanted = this.#sink.accept({ group: this.#at.group, object: this.#at.object, payloadLength });
     this.#state = wanted ? PAYLOAD : SKIP;
     return true;
   }
@@ -398,7 +320,7 @@ class Draft18DataStreamDecoder implements DataStreamDecoder {
         throw violation("§11.2.1.2", "The peer sent properties on an object whose status is not Normal.");
       }
       this.#ended = true;
-    } else if (!this.#sink.accept({ group: this.#group, object: this.#object, payloadLength: 0 })) {
+    } else if (!this.#sink.accept({ group: this.#at.group, object: this.#at.object, payloadLength: 0 })) {
       return;
     }
     this.#emit(status, NOTHING);
@@ -410,58 +332,20 @@ class Draft18DataStreamDecoder implements DataStreamDecoder {
 
   #emit(status: ObjectStatus, payload: Uint8Array): void {
     this.#sink.object({
-      group: this.#group,
-      object: this.#object,
-      subgroup: this.#subgroup,
-      priority: this.#priority,
+      group: this.#at.group,
+      object: this.#at.object,
+      subgroup: this.#at.subgroup,
+      priority: this.#at.priority,
       status,
       properties: this.#properties,
       payload,
     });
-  }
-
-  /** The `#wanted` bytes that come next, or undefined when some are yet to arrive. */
-  #take(cursor: Cursor): Uint8Array | undefined {
-    const available = cursor.end - cursor.pos;
-    const from = cursor.pos;
-    if (this.#filled === 0 && available >= this.#wanted) {
-      cursor.pos = from + this.#wanted;
-      this.#wanted = 0;
-      return cursor.bytes.subarray(from, cursor.pos);
-    }
-    const step = Math.min(available, this.#wanted - this.#filled);
-    const filled = this.#filled + step;
-    if (filled > this.#gathered.length) this.#grow(filled);
-    this.#gathered.set(cursor.bytes.subarray(from, from + step), this.#filled);
-    this.#filled = filled;
-    cursor.pos = from + step;
-    if (filled < this.#wanted) return undefined;
-    // Growth stops at exactly what is wanted, so the buffer is the object's own and nothing more.
-    const whole = this.#gathered;
-    this.#gathered = NOTHING;
-    this.#filled = 0;
-    this.#wanted = 0;
-    return whole;
-  }
-
-  #grow(needed: number): void {
-    const size = Math.min(this.#wanted, Math.max(needed, this.#gathered.length * 2, FIRST_BUFFER_BYTES));
-    const grown = new Uint8Array(size);
-    grown.set(this.#gathered.subarray(0, this.#filled));
-    this.#gathered = grown;
   }
 }
 
 /** A byte, or INCOMPLETE. */
 function tryU8(cursor: Cursor): number {
   return cursor.pos < cursor.end ? cursor.bytes[cursor.pos++]! : INCOMPLETE;
-}
-
-function noPrior(field: string): CountersignError {
-  return violation(
-    "§11.4.4.1",
-    `The peer sent an object that refers to a prior ${field} where there is none.`,
-  );
 }
 
 /** Our own limits: the peer broke no rule, so there is no protocol code and the session may go on without this stream. */
