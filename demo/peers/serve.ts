@@ -99,14 +99,27 @@ function demoApi(cluster: Cluster): Plugin {
   };
 }
 
-/** Serves on loopback. `port` 0 takes a free one; a port that is taken moves on to the next. */
-export async function serveDemo(cluster: Cluster, options: { readonly port: number; readonly quiet?: boolean }): Promise<DemoServer> {
+export interface ServeOptions {
+  /** 0 takes a free one; a port that is taken moves on to the next. */
+  readonly port: number;
+  readonly quiet?: boolean;
+  /** Reload pages when a source file changes. Default true; tests must not be reloaded under. */
+  readonly watch?: boolean;
+}
+
+/** Serves on loopback. */
+export async function serveDemo(cluster: Cluster, options: ServeOptions): Promise<DemoServer> {
   const root = fileURLToPath(new URL("../..", import.meta.url));
   const server = await createServer({
     root,
     configFile: fileURLToPath(new URL("../../vite.config.ts", import.meta.url)),
     logLevel: options.quiet ? "error" : "warn",
-    server: { host: "localhost", port: options.port, strictPort: false },
+    server: {
+      host: "localhost",
+      port: options.port,
+      strictPort: false,
+      ...(options.watch === false && { hmr: false, watch: null }),
+    },
     plugins: [demoApi(cluster)],
   });
   await server.listen();

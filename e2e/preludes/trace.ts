@@ -6,7 +6,8 @@ import { Emitter } from "../../src/events.ts";
 import type { Delivery } from "../../src/merge/types.ts";
 import type { MoqObject } from "../../src/wire/objects.ts";
 
-const channel = new BroadcastChannel("countersign-e2e");
+// The page gave this worker a name that no other page knows.
+const channel = new BroadcastChannel(globalThis.name);
 
 const mergers = new Map<object, number>();
 

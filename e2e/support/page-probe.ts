@@ -97,6 +97,7 @@ export function installProbe({ preludes }: ProbeOptions): void {
     }
   };
 
+  const channelName = `countersign-e2e-${crypto.randomUUID()}`;
   const NativeWorker = globalThis.Worker;
   globalThis.Worker = class extends NativeWorker {
     constructor(url: string | URL, options?: WorkerOptions) {
@@ -106,12 +107,12 @@ export function installProbe({ preludes }: ProbeOptions): void {
         new URL(url, location.href).href,
       ];
       const source = modules.map((module) => `import ${JSON.stringify(module)};`).join("\n");
-      super(ours ? URL.createObjectURL(new Blob([source], { type: "text/javascript" })) : url, options);
+      super(ours ? URL.createObjectURL(new Blob([source], { type: "text/javascript" })) : url, { ...options, name: channelName });
       // Before Comlink's listener: afterwards a transferred buffer may be gone.
       this.addEventListener("message", onMessage);
     }
   };
-  new BroadcastChannel("countersign-e2e").onmessage = ({ data }: MessageEvent): void => {
+  new BroadcastChannel(channelName).onmessage = ({ data }: MessageEvent): void => {
     const message = data as TracedDelivery | { readonly type: "session"; readonly url: string };
     if (message.type === "session") probe.workerSessions.push(message.url);
     else probe.deliveries.push(message);

@@ -15,7 +15,7 @@ export async function startSite(): Promise<Site> {
       return Reflect.get(shown, property, shown) as unknown;
     },
   });
-  const server = await serveDemo(current, { port: 0, quiet: true });
+  const server = await serveDemo(current, { port: 0, quiet: true, watch: false });
   return {
     ...server,
     show(cluster) {
