@@ -81,6 +81,15 @@ describe("a group from the store", () => {
     }
   });
 
+  it("does not take a status for an object, even with the object's payload", async () => {
+    const { closing, evidence, verify } = await setUp();
+    const objects = OBJECTS.map((object) =>
+      object.object === 1 ? { ...object, status: "end-of-group" as const } : object,
+    );
+    expect((await verify(objects, evidence)).failed).toEqual([1]);
+    expect((await verify(objects, [closing])).complete).toBe(false);
+  });
+
   it("is nothing without evidence", async () => {
     const { verify } = await setUp();
     const verdict = await verify(OBJECTS, []);

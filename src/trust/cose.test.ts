@@ -66,12 +66,13 @@ describe("COSE_Sign1 examples of the COSE working group", () => {
     }
   });
 
-  it("refuses sign-fail-01 (other tag), -03 and -04 (other algorithms) and sign-pass-03 (no tag)", () => {
+  it("refuses sign-fail-01 (other tag), -03 and -04 (other algorithms) sign-pass-03 (no tag) and the tag of COSE_Mac0", () => {
     const bad = [
       edited("d284", "d903e684"),
       edited("43a10126", "45a1013903e6"),
       edited("43a10126", "4aa10167756e6b6e6f776e"),
       edited("d284", "84"),
+      edited("d284", "d184"),
     ];
     for (const bytes of bad) expect(() => decodeSign1(bytes)).toThrow(CountersignError);
   });

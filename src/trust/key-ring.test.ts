@@ -5,7 +5,7 @@ import { DELEGATION_AAD, sealEnvelope } from "./envelope.ts";
 import { FreeSigner, keys, ManualClock, START_MS, STREAM_ID, VIDEO } from "./fixtures.ts";
 import { KeyRing } from "./key-ring.ts";
 import { generateSeed, importPublicKey, importSeed, signingKeyOf } from "./keys.ts";
-import { MAX_DELEGATIONS } from "./limits.ts";
+import { MAX_DELEGATIONS, MAX_DELEGATIONS_PER_ENVELOPE } from "./limits.ts";
 import { SignedTrackTrust } from "./track-trust.ts";
 
 const HOUR_MS = 3_600_000;
@@ -188,6 +188,13 @@ describe("delegations on a track", () => {
     const real = await signDelegation(keys.root, delegationFor());
     signer.delegations = [Uint8Array.of(1, 2, 3), await signDelegation(keys.stranger, delegationFor()), real];
     expect(await offer(await signer.publish({ group: 7 }))).toBe("accepted");
+  });
+
+  it("are not looked at when there are more than an honest signer sends", async () => {
+    const { signer, offer } = await setUp();
+    const real = await signDelegation(keys.root, delegationFor());
+    signer.delegations = Array<Uint8Array>(MAX_DELEGATIONS_PER_ENVELOPE + 1).fill(real);
+    expect(await offer(await signer.publish({ group: 7 }))).toBe("manifest-wrong-key");
   });
 
   it("come along in the evidence of a group, for a reader who has the roots only", async () => {

@@ -1,5 +1,8 @@
 /** What a hostile or broken peer can make us spend: nothing beyond the caps of limits.ts. */
 import { beforeEach, describe, expect, it } from "vitest";
+import { encodeCbor } from "./cbor.ts";
+import { decodeSign1 } from "./cose.ts";
+import { signDelegation } from "./delegation.ts";
 import { entryFor, FreeSigner, keys, ManualClock, objectAt, STREAM_ID, VIDEO } from "./fixtures.ts";
 import { KeyRing } from "./key-ring.ts";
 import type { SigningKey } from "./keys.ts";
@@ -84,6 +87,41 @@ describe("the budget of a source", () => {
     // All of those under way have to be paid for before the next is looked at.
     clock.advance(1_000);
     expect(await offer(await signer.say({ group: 1 }), "liar")).toBe("limit-exceeded");
+  });
+
+  it("is not used up by many good envelopes one after the other", async () => {
+    const envelope = await signer.publish({ group: 1 });
+    for (let i = 0; i < MAX_JUDGING_PER_SOURCE + 1; i++) expect(await offer(envelope)).toBe("accepted");
+  });
+
+  it("is not spent by envelopes of a key that is not known yet", async () => {
+    const delegated = new FreeSigner(clock, keys.signer);
+    for (let i = 0; i < JUNK_BURST + 5; i++) {
+      expect(await offer(await delegated.publish({ group: 1 }))).toBe("manifest-wrong-key");
+    }
+    delegated.delegations = [
+      await signDelegation(keys.root, {
+        publicKey: keys.signer.publicKey,
+        namespacePrefix: [],
+        notBeforeMs: 0,
+        notAfterMs: clock.now() * 2,
+        serial: 1,
+      }),
+    ];
+    expect(await offer(await delegated.publish({ group: 1 }))).toBe("accepted");
+  });
+
+  it("needs one signature check for what several peers send at once, and for copies with other unprotected headers", async () => {
+    const envelope = await signer.publish({ group: 1 });
+    const all = await Promise.all(["a", "b", "c"].map((source) => offer(envelope, source)));
+    expect(all).toEqual(["accepted", "accepted", "accepted"]);
+    const { protectedBytes, payload, signature } = decodeSign1(envelope);
+    for (let i = 0; i < 10; i++) {
+      const unprotected = new Map([[-80_000 - i, i]]);
+      const copy = Uint8Array.of(0xd2, ...encodeCbor([protectedBytes, unprotected, payload, signature]));
+      expect(await offer(copy, "d")).toBe("accepted");
+    }
+    expect(checks).toBe(1);
   });
 
   it("is charged for envelopes that are too large, which are not read", async () => {

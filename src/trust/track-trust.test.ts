@@ -16,7 +16,7 @@ import {
   VIDEO,
 } from "./fixtures.ts";
 import { KeyRing } from "./key-ring.ts";
-import { importSeed } from "./keys.ts";
+import { importSeed, signingKeyOf } from "./keys.ts";
 import { merkleRoot } from "./merkle.ts";
 import { SignedTrackTrust, type SignedTrackTrustOptions } from "./track-trust.ts";
 import type { TrackTrustEvents } from "./types.ts";
@@ -87,6 +87,23 @@ describe("a track judged by signed manifests", () => {
     const both = await Promise.all([trust.offer("m1", envelope), trust.offer("m2", envelope)]);
     expect(both).toEqual([{ accepted: true }, { accepted: true }]);
     expect(truths).toHaveLength(1);
+  });
+
+  it("counts one statement once, also under two different valid signatures", async () => {
+    // ECDSA signatures are random, so signing the same twice gives two envelopes.
+    const pair = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, false, [
+      "sign",
+      "verify",
+    ]);
+    const key = await signingKeyOf(pair);
+    const { clock, trust, offer, truths } = await setUp({ keyRing: await KeyRing.create([key.publicKey]) });
+    const signer = new FreeSigner(clock, key);
+    const [one, other] = [await signer.say({ group: 7 }), await signer.say({ group: 7 })];
+    expect(one).not.toEqual(other);
+    expect(await offer(one!)).toBe("accepted");
+    expect(await offer(other!)).toBe("accepted");
+    expect(truths).toHaveLength(1);
+    expect(trust.evidence(7)).toEqual([one]);
   });
 
   it("starts anywhere: a viewer who joins late needs no earlier manifest", async () => {
@@ -167,6 +184,15 @@ describe("objects that are not what was signed (arbitrary data, mix-and-match, e
     expect(await trust.verify(objectAt(7, 2), entry)).toBeUndefined();
   });
 
+  it("rejects an object whose size is not the signed one, whatever its digest", async () => {
+    const { trust, signer, offer } = await setUp();
+    const entry = await entryFor(objectAt(7, 0));
+    await offer(await signer.publish({ group: 7, entries: [{ ...entry, size: entry.size + 1 }] }));
+    const found = trust.lookup(7, 0);
+    if (found.state !== "signed") throw new Error(found.state);
+    expect(await trust.verify(objectAt(7, 0), found.entry)).toBeUndefined();
+  });
+
   it("rejects a status in the place of an object, and properties that cannot be parsed", async () => {
     const { trust, entry } = await signedEntry();
     expect(await trust.verify({ ...objectAt(7, 1), status: "end-of-group" }, entry)).toBeUndefined();
@@ -202,7 +228,9 @@ describe("envelopes that do not belong here", () => {
     expect(await offer(bad)).toBe("manifest-bad-signature");
     expect(states).toEqual(["untrusted"]);
     expect(await offer(good)).toBe("accepted");
-    expect(await offer(bad)).toBe("manifest-bad-signature");
+    // Another one: it says what was accepted already, but whoever made it did not sign it.
+    const worse = Uint8Array.from(bad, (byte, i) => (i === good.byteLength - 2 ? byte ^ 1 : byte));
+    expect(await offer(worse)).toBe("manifest-bad-signature");
     expect(states).toEqual(["untrusted", "verified"]);
   });
 
