@@ -52,6 +52,7 @@ export function peerProvider(options: PeerProviderOptions): ConnectionProvider {
             clock,
             signal,
             connectTimeoutMs: CONNECT_TIMEOUT_MS,
+            liveness: {},
             ...(certificateHashes.length > 0 && { certificateHashes }),
           }),
         onState(state) {

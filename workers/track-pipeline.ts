@@ -140,9 +140,9 @@ export class TrackPipeline {
     });
     this.#sequencer.on("hole", (hole) => {
       this.window.hole(hole);
-      store?.seal(this.#storeKey, hole.group, this.trust.evidence(hole.group), false);
       // What was skipped before the start is not missing: the viewer came later.
       if (hole.cause === "start") return;
+      store?.seal(this.#storeKey, hole.group, this.trust.evidence(hole.group), false);
       this.counts.holes += 1;
       listener.hole(this, hole);
     });

@@ -21,7 +21,7 @@ async function stayConnected(origin: Origin, flags: PublisherFlags, stop: AbortS
     try {
       const connection = await connect(
         dial,
-        { url: flags.relay, certificateHashes: flags.certificateHashes, connectTimeoutMs: CONNECT_TIMEOUT_MS, implementation: "countersign publisher", signal: stop },
+        { url: flags.relay, certificateHashes: flags.certificateHashes, connectTimeoutMs: CONNECT_TIMEOUT_MS, liveness: {}, implementation: "countersign publisher", signal: stop },
         origin.handlers,
       );
       const close = (): void => connection.close(0, "publisher stops");

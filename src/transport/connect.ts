@@ -7,6 +7,7 @@ import type { AuthToken } from "../wire/messages.ts";
 import { codecFor, supportedVersions } from "../wire/registry.ts";
 import type { Connection, RequestHandlers } from "./connection.ts";
 import { Driver } from "./driver.ts";
+import { type LivenessSettings, watchLiveness } from "./liveness.ts";
 import { CONNECT_TIMEOUT_MS, MAX_OBJECT_BYTES, REQUEST_TIMEOUT_MS, SETUP_TIMEOUT_MS } from "./limits.ts";
 import { connectionOver } from "./open-connection.ts";
 import type { Dial, WebTransportPort } from "./port.ts";
@@ -23,6 +24,8 @@ export interface SessionSettings {
   readonly requestTimeoutMs?: number;
   /** Bytes of one object's payload. */
   readonly maxObjectBytes?: number;
+  /** Notice within seconds that the peer is gone, by asking when it is silent; see liveness.ts. Default: leave it to QUIC's idle timeout. */
+  readonly liveness?: LivenessSettings;
   /** MOQT_IMPLEMENTATION; "" sends none. */
   readonly implementation?: string;
 }
@@ -116,7 +119,12 @@ async function open(
   signal?.addEventListener("abort", close, { once: true });
   try {
     const setup = await driver.start();
-    return connectionOver(driver, options.url ?? "", setup);
+    const connection = connectionOver(driver, options.url ?? "", setup);
+    if (options.liveness) {
+      const dead = (error: CountersignError) => driver.handle({ type: "broken", error });
+      watchLiveness(connection, driver.clock, () => driver.receivedAtMs, dead, options.liveness);
+    }
+    return connection;
   } finally {
     signal?.removeEventListener("abort", close);
   }

@@ -60,6 +60,7 @@ export class DataReceiver implements DataStreamSink {
         return;
       }
       if (this.#stopped) return;
+      this.#host.received();
       if (result.done) {
         if (this.#push(() => this.#decoder.finish())) this.#end({ complete: true });
         return;

@@ -38,6 +38,14 @@ export interface DriverOptions {
   readonly authorizationTokens?: readonly AuthToken[];
 }
 
+/** Inputs that only bytes of the peer cause. Data streams report for themselves, once per read. */
+const FROM_PEER: ReadonlySet<SessionInput["type"]> = new Set([
+  "control-message",
+  "request-opened",
+  "request-message",
+  "data-started",
+]);
+
 export class Driver implements Host {
   readonly codec: MoqtCodec;
   readonly clock: Clock;
@@ -48,6 +56,8 @@ export class Driver implements Host {
   onGoaway: ((goaway: { newUri: string; timeoutMs: number }) => void) | undefined;
 
   readonly role: Role;
+  /** When the peer was heard of last, by the clock. */
+  receivedAtMs: number;
   readonly #options: DriverOptions;
   readonly #opened = deferred<SetupMessage>();
   readonly #closed = deferred<ConnectionEnd>();
@@ -68,6 +78,7 @@ export class Driver implements Host {
     this.role = options.role;
     this.codec = options.codec;
     this.clock = options.clock;
+    this.receivedAtMs = options.clock.now();
     this.maxObjectBytes = options.maxObjectBytes;
     this.#options = options;
     this.#timers = new Timers(options.clock);
@@ -116,7 +127,12 @@ export class Driver implements Host {
 
   // --- Host ---
 
+  received(): void {
+    this.receivedAtMs = this.clock.now();
+  }
+
   handle(input: SessionInput): void {
+    if (FROM_PEER.has(input.type)) this.received();
     this.#queue.push(...this.session.handle(input));
     if (this.#running) return;
     this.#running = true;

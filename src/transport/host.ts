@@ -24,6 +24,8 @@ export interface Host {
   readonly session: Session;
   readonly maxObjectBytes: number;
   readonly unknownAliases: UnknownAliases;
+  /** Bytes of the peer came. */
+  received(): void;
   /** Runs the session machine and carries out what it says. */
   handle(input: SessionInput): void;
   /** Sends it, or drops it when it does not fit (§11.3). */

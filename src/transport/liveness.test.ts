@@ -1,0 +1,65 @@
+import { expect, test } from "vitest";
+import { FakeClock } from "../testing/fake-clock.ts";
+import type { CountersignError } from "../errors.ts";
+import type { Connection, ConnectionEnd } from "./connection.ts";
+import { LIVENESS_IDLE_MS, LIVENESS_TIMEOUT_MS, watchLiveness } from "./liveness.ts";
+
+function watched(answers: boolean) {
+  const clock = new FakeClock();
+  const seen = { asked: 0, receivedAtMs: clock.now(), dead: [] as CountersignError[] };
+  let end: (end: ConnectionEnd) => void = () => undefined;
+  const connection = {
+    url: "https://relay.example/",
+    closed: new Promise<ConnectionEnd>((resolve) => {
+      end = resolve;
+    }),
+    trackStatus: async () => {
+      seen.asked += 1;
+      if (answers) seen.receivedAtMs = clock.now();
+      throw new Error("refused");
+    },
+  } as unknown as Connection;
+  watchLiveness(
+    connection,
+    clock,
+    () => seen.receivedAtMs,
+    (error) => seen.dead.push(error),
+  );
+  return { clock, seen, end };
+}
+
+test("a peer that goes on sending is not asked", () => {
+  const { clock, seen } = watched(false);
+  for (let i = 0; i < 20; i++) {
+    clock.advance(LIVENESS_IDLE_MS / 2);
+    seen.receivedAtMs = clock.now();
+  }
+  expect(seen.asked).toBe(0);
+  expect(seen.dead).toEqual([]);
+});
+
+test("a silent peer that answers is asked again and again, and kept", () => {
+  const { clock, seen } = watched(true);
+  clock.advance(10 * (LIVENESS_IDLE_MS + LIVENESS_TIMEOUT_MS));
+  expect(seen.asked).toBeGreaterThan(3);
+  expect(seen.dead).toEqual([]);
+});
+
+test("a silent peer that does not answer is declared dead, once, within idle and timeout", () => {
+  const { clock, seen } = watched(false);
+  clock.advance(LIVENESS_IDLE_MS + LIVENESS_TIMEOUT_MS - 1);
+  expect(seen.dead).toEqual([]);
+  clock.advance(1);
+  expect(seen.dead.map((error) => error.code)).toEqual(["session-closed"]);
+  clock.advance(60_000);
+  expect(seen.dead).toHaveLength(1);
+});
+
+test("nothing is asked of a connection that ended", async () => {
+  const { clock, seen, end } = watched(false);
+  end({ error: undefined, byUs: true });
+  await Promise.resolve();
+  clock.advance(60_000);
+  expect(seen.asked).toBe(0);
+  expect(seen.dead).toEqual([]);
+});
