@@ -2,6 +2,7 @@ import { playwright } from "@vitest/browser-playwright";
 import { defineConfig } from "vitest/config";
 import type { BrowserName } from "./scripts/browsers.ts";
 import { findBrowser, launchOptions } from "./scripts/browsers.ts";
+import { BUNDLED_DEPENDENCIES } from "./scripts/bundled-dependencies.ts";
 import { peerRuntimeIfReady } from "./scripts/node-runtime.ts";
 
 // Vitest starts its workers by execPath. On the runtime of the peers, tests may open WebTransport sessions in Node;
@@ -27,8 +28,7 @@ export default defineConfig({
         },
       },
       {
-        // Found while a test runs, a dependency would make Vite reload the page under it.
-        optimizeDeps: { include: ["@noble/hashes/sha2.js", "cborg", "comlink", "hls.js", "idb"] },
+        optimizeDeps: { include: [...BUNDLED_DEPENDENCIES] },
         test: {
           name: "browser",
           include: ["{src,workers,demo}/**/*.browser.test.ts"],
