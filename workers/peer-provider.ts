@@ -14,6 +14,9 @@ import type { Version } from "../src/wire/codec.ts";
  */
 const REDIAL_BASE_MS = 500;
 
+/** The longest pause. Half of it on average: a relay that was restarted is back before its viewers' patience ends. */
+const REDIAL_MAX_MS = 8_000;
+
 /** Longer than that wait: a dial that is given up counts as one more failure. */
 const CONNECT_TIMEOUT_MS = 75_000;
 
@@ -45,6 +48,7 @@ export function peerProvider(options: PeerProviderOptions): ConnectionProvider {
       return keepConnected({
         clock,
         baseMs: REDIAL_BASE_MS,
+        maxMs: REDIAL_MAX_MS,
         connect: (signal) =>
           connect(dial, {
             url: source,

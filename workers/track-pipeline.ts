@@ -7,6 +7,7 @@
 import type { Clock } from "../src/clock.ts";
 import { toCountersignError, type CountersignError } from "../src/errors.ts";
 import { manifestTrackName } from "../src/catalog/build.ts";
+import { isProvenLie } from "../src/merge/lie-record.ts";
 import { TrackSequencer } from "../src/merge/sequencer.ts";
 import type { SourcePool } from "../src/merge/source-pool.ts";
 import { type TrackMerger, verifyingMerger } from "../src/merge/track-merger.ts";
@@ -86,7 +87,12 @@ export class TrackPipeline {
     const { playable, namespace } = this.#options;
     const name = trackOf(namespace, playable.name);
     this.#detach.push(
-      manifests.addTrack({ name: trackOf(namespace, manifestTrackName(playable.name)), target: this.intake }),
+      manifests.addTrack({
+        name: trackOf(namespace, manifestTrackName(playable.name)),
+        target: this.intake,
+        // A manifest peer that comes back is asked for all that it, or its absence, withheld.
+        needed: () => (this.trust.latestGroup === undefined ? undefined : { group: this.trust.latestGroup, object: 0 }),
+      }),
       objects.addMergedTrack(name, this.merger, this.#sequencer, {
         priority: playable.role === "audio" ? AUDIO_PRIORITY : VIDEO_PRIORITY,
       }),
@@ -121,6 +127,8 @@ export class TrackPipeline {
       this.counts.duplicate += 1;
     });
     this.merger.on("rejected", ({ source, group, object, reason }) => {
+      // What merely waited too long for its manifest proves nothing against its sender.
+      if (!isProvenLie(reason) && reason !== "unsigned") return;
       this.counts.rejected += 1;
       listener.rejected(this, source, group, object, reason);
     });
@@ -142,7 +150,7 @@ export class TrackPipeline {
       this.window.hole(hole);
       // What was skipped before the start is not missing: the viewer came later.
       if (hole.cause === "start") return;
-      store?.seal(this.#storeKey, hole.group, this.trust.evidence(hole.group), false);
+      store?.seal(this.#storeKey, hole.group, this.trust.evidence(hole.group, false), false);
       this.counts.holes += 1;
       listener.hole(this, hole);
     });
