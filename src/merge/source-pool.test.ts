@@ -279,7 +279,7 @@ describe("SourcePool, lies", () => {
     const { start, relays, log } = broadcast(["a"]);
     start();
     await settle();
-    for (let object = 0; object < 500; object++) relays[0]!.publish(objectAt(9, object));
+    for (let object = 0; object < 3000; object++) relays[0]!.publish(objectAt(9, object));
     await settle();
     expect(log).toEqual(["a active"]);
   });
@@ -360,6 +360,25 @@ describe("SourcePool, repairing", () => {
     expect(holes).toEqual(["1/3 withheld"]);
     expect(played).not.toContain("1/4");
     expect(played.slice(-5)).toEqual(["2/0", "2/1", "2/2", "2/3", "2/4"]);
+  });
+
+  it("waits for a relay that has not come to an object yet, although nobody has it now", async () => {
+    const { start, relays, judge, clock, played, holes } = broadcast(["a", "slow"]);
+    const [a, slow] = relays as [FakeRelay, FakeRelay];
+    a.send = (object) => (object.object === 1 ? undefined : object);
+    start();
+    await settle();
+    judge.sign(0, [0, 1, 2, 3]);
+    for (let object = 0; object < 4; object++) {
+      a.publish(objectAt(0, object));
+      clock.setTimer(1_000 + object, () => slow.publish(objectAt(0, object)));
+    }
+    await clock.run(MISSING_AFTER_MS + 100);
+    expect(a.fetches).toContain("0/1-0/1");
+    expect(holes).toEqual([]);
+    await clock.run(1_000);
+    expect(played).toEqual(["0/0", "0/1", "0/2", "0/3"]);
+    expect(holes).toEqual([]);
   });
 
   it("says that a hole is for copies that were refused, when it is", async () => {
