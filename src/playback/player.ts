@@ -34,6 +34,8 @@ const VIEWER_SEEK_MS = 500;
 const LEFT_EDGE_MS = 1000;
 /** Farther behind than hls.js buffers ahead, the place to go on is sought without waiting for it to be buffered. */
 const SEEK_UNBUFFERED_MS = 8000;
+/** This close to the end there is no further frame. */
+const END_REACH_S = 0.01;
 /** Seeking may aim this far outside a range; lists have rounded decimals. */
 const SEEK_TOLERANCE_MS = 100;
 
@@ -68,6 +70,7 @@ class WorkerPlayer implements Player {
   #firstFrameMs: number | undefined;
   #lastPositionMs: number | undefined;
   #ownSeekS: number | undefined;
+  #endedAtS: number | undefined;
   #ticks = 0;
   #destroying: Promise<void> | undefined;
 
@@ -341,9 +344,12 @@ class WorkerPlayer implements Player {
     const positionMs = this.#attachment.positionMs;
     this.#ticks += 1;
     if (this.#ticks % TICKS_PER_REPORT === 0) this.#report();
+    this.#endIfAtEnd();
     if (edgeMs === undefined || positionMs === undefined) return;
     this.#lastPositionMs = positionMs;
 
+    // Decided once, when a pause has lasted that long: what was shown as rewound must not become live again by a wobble of the edge.
+    if (this.#begun && video.paused && this.#behindMs() > LEFT_EDGE_MS) this.#controller.release();
     if (!this.#controller.following && !video.paused && this.#behindMs() <= 0) this.#controller.follow();
     const idle = !this.#begun || video.paused || video.seeking || video.ended;
     if (!idle && this.#controller.following && this.#behindMs() > SEEK_UNBUFFERED_MS) this.#seekToEdge();
@@ -364,25 +370,40 @@ class WorkerPlayer implements Player {
     this.#showState();
   }
 
+  /**
+   * Firefox does not end when the picture had already come to where the end is then declared: it waits there for media. A seek to the end makes
+   * it look again; once, for a browser that has another opinion is not to be argued with ten times a second.
+   */
+  #endIfAtEnd(): void {
+    const { duration, currentTime, ended, paused, seeking } = this.video;
+    if (
+      !Number.isFinite(duration) ||
+      ended ||
+      paused ||
+      seeking ||
+      !this.#begun ||
+      this.#endedAtS === duration
+    )
+      return;
+    if (duration - currentTime > END_REACH_S) return;
+    this.#endedAtS = duration;
+    this.#seekElement(duration);
+  }
+
   #report(): void {
     this.#client.playhead({
       positionMs: this.positionMs,
       bufferedEndMs: this.#attachment.buffered.at(-1)?.endMs,
-      atLiveEdge: this.#isLive(),
+      atLiveEdge: this.#controller.following,
       paused: this.video.paused,
     });
-  }
-
-  #isLive(): boolean {
-    if (!this.#controller.following) return false;
-    return !(this.#begun && this.video.paused && this.#behindMs() > LEFT_EDGE_MS);
   }
 
   /** The worker knows of peers and trust, the page of the viewer: live or rewound is the page's to say. */
   #showState(force = false): void {
     if (this.#state === "failed" || this.#destroying) return;
     let state = this.#workerState;
-    if (state === "live" || state === "rewound") state = this.#isLive() ? "live" : "rewound";
+    if (state === "live" || state === "rewound") state = this.#controller.following ? "live" : "rewound";
     if (state === this.#state && !force) return;
     this.#state = state;
     this.#emitter.emit("state", { state, ...(this.#error && { error: this.#error }) });
