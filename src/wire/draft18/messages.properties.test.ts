@@ -8,6 +8,8 @@ import { draft18 } from "./index.ts";
 
 /** One seed for all of a run, printed so that a failure can be run again: SEED=... */
 const seed = Number(process.env["SEED"] ?? Date.now() % 2 ** 31);
+/** Thousands of runs on a loaded machine: nothing is measured, so there is no reason to hurry. */
+const TIMEOUT_MS = 120_000;
 const runs = { seed, numRuns: 300 };
 const sizes = fc.array(fc.integer({ min: 1, max: 90 }), { minLength: 1, maxLength: 6 });
 
@@ -259,7 +261,7 @@ const requestStreamMessage: fc.Arbitrary<ControlMessage> = fc.oneof(
   fc.record({ type: fc.constant("publish-blocked" as const), suffix: namespace, name: bytes(20) }),
 );
 
-describe(`draft-18 messages, properties (SEED=${seed})`, () => {
+describe(`draft-18 messages, properties (SEED=${seed})`, { timeout: TIMEOUT_MS }, () => {
   it("decodes every control stream message to what was encoded", () => {
     fc.assert(
       fc.property(controlStreamMessage, (message) => {
@@ -336,7 +338,7 @@ const damaged = fc
   });
 const anyBytes = fc.oneof(damaged, fc.uint8Array({ maxLength: 60 }));
 
-describe(`draft-18 control streams of any bytes (SEED=${seed})`, () => {
+describe(`draft-18 control streams of any bytes (SEED=${seed})`, { timeout: TIMEOUT_MS }, () => {
   const many = { seed, numRuns: 3000 };
 
   it("give messages or a CountersignError, the same in any chunking", () => {

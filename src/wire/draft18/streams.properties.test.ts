@@ -10,6 +10,8 @@ import { draft18 } from "./index.ts";
 
 /** One seed for all of a run, printed so that a failure can be run again: SEED=... */
 const seed = Number(process.env["SEED"] ?? Date.now() % 2 ** 31);
+/** Thousands of runs on a loaded machine: nothing is measured, so there is no reason to hurry. */
+const TIMEOUT_MS = 120_000;
 const runs = { seed, numRuns: 300 };
 const sizes = fc.array(fc.integer({ min: 1, max: 90 }), { minLength: 1, maxLength: 6 });
 
@@ -126,7 +128,7 @@ const fetchItems: fc.Arbitrary<{
     return { order, items };
   });
 
-describe(`draft-18 data streams, properties (SEED=${seed})`, () => {
+describe(`draft-18 data streams, properties (SEED=${seed})`, { timeout: TIMEOUT_MS }, () => {
   it("decodes subgroups, in any chunking, to the objects that were encoded", () => {
     const contents = fc.array(content, { minLength: 6, maxLength: 6 });
     const steps = fc.array(fc.oneof(fc.constant(0), varInt), { maxLength: 5 });
@@ -258,7 +260,7 @@ const damaged = fc
   });
 const anyBytes = fc.oneof(damaged, fc.uint8Array({ maxLength: 60 }));
 
-describe(`draft-18 data streams of any bytes (SEED=${seed})`, () => {
+describe(`draft-18 data streams of any bytes (SEED=${seed})`, { timeout: TIMEOUT_MS }, () => {
   const many = { seed, numRuns: 3000 };
 
   it("give objects or a CountersignError, the same in any chunking", () => {
