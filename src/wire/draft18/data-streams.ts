@@ -265,7 +265,7 @@ class Draft18DataStreamDecoder implements DataStreamDecoder {
   }
 
   /**
-   * §11.4.4.2. The ids are absolute and no payload length follows: the text leaves that to inference, the implementations agree on
+   * §11.4.4.2. The ids are absolute and no payload length follows: the text leaves that to inference; implementations are reported to agree on
    * it (moq-wg/moq-transport issue 1861).
    */
   #readEndOfRange(cursor: Cursor, flags: VarInt): boolean {
