@@ -5,6 +5,7 @@ import {
   MAX_UNKNOWN_ALIAS_STREAMS,
   UNKNOWN_ALIAS_MAX_AGE_MS,
 } from "../session/limits.ts";
+import { broadcast, object, pair, publishGroups, recorder, upload, video } from "../testing/conversation.ts";
 import { FakeClock, settle } from "../testing/fake-clock.ts";
 import { memoryTransport } from "../testing/memory-transport.ts";
 import { streamResets } from "../wire/codes.ts";
@@ -13,7 +14,6 @@ import { codecFor } from "../wire/registry.ts";
 import { accept, connect } from "./connect.ts";
 import type { ObjectSink, PublishedTrack, SubgroupWriter } from "./connection.ts";
 import { CONNECT_TIMEOUT_MS, REQUEST_TIMEOUT_MS, SETUP_TIMEOUT_MS } from "./limits.ts";
-import { broadcast, object, pair, publishGroups, recorder, upload, video } from "./scenario.fixture.ts";
 
 const url = "https://relay.test/";
 const subgroup = { subgroup: 0, endOfGroup: true, firstObject: true, hasProperties: false };
@@ -24,6 +24,35 @@ async function publishing(options?: Parameters<typeof pair>[1]) {
   const tracks: PublishedTrack[] = [];
   const ends = await pair({ subscribe: (request) => tracks.push(request.accept({})) }, options);
   return { ...ends, track: () => tracks.at(-1)! };
+}
+
+/** A server made by hand, so that it can send what a correct one would not. */
+async function byHand() {
+  const clock = new FakeClock();
+  const wire = memoryTransport({ clock });
+  const codec = codecFor("moqt-18");
+  const control = (await wire.server.createUnidirectionalStream()).getWriter();
+  void control.write(codec.encodeSetup({ type: "setup" }, "server"));
+  const client = await connect(() => Promise.resolve(wire.client), { url, clock });
+  const send = async (trackAlias: number, group: number, bytes: number) => {
+    const header = { trackAlias, group, priority: 1, ...subgroup };
+    const stream = (await wire.server.createUnidirectionalStream()).getWriter();
+    const one = object(group, 0, bytes);
+    const fields = codec.encodeSubgroupObject(one, header, undefined);
+    const parts = [...codec.encodeSubgroupHeader(header), ...fields, ...one.payload];
+    const sent = stream.write(new Uint8Array(parts)).then(() => stream.close());
+    return sent.then(
+      () => "sent" as const,
+      () => "stopped" as const,
+    );
+  };
+  const answer = async (trackAlias: number) => {
+    const { value } = await wire.server.incomingBidirectionalStreams.getReader().read();
+    const message = { type: "subscribe-ok", trackAlias, parameters: {}, trackProperties: [] } as const;
+    void value!.writable.getWriter().write(codec.encodeMessage(message));
+    return value!;
+  };
+  return { clock, wire, client, send, answer };
 }
 
 describe("opening", () => {
@@ -156,6 +185,29 @@ describe("subscriptions", () => {
     await expect(track().openSubgroup({ group: 1, ...subgroup })).rejects.toMatchObject({
       code: "session-closed",
     });
+  });
+
+  test("a request that was cancelled before it was accepted is over at once", async () => {
+    let acceptNow: () => PublishedTrack = () => {
+      throw new Error("nothing was asked");
+    };
+    const { client } = await pair({
+      subscribe(request) {
+        acceptNow = () => request.accept({});
+      },
+    });
+    const controller = new AbortController();
+    client.subscribe({ track: video, signal: controller.signal }, nothing).catch(() => undefined);
+    await settle();
+    controller.abort();
+    await settle();
+    const track = acceptNow();
+    await track.cancelled;
+    expect(track.forward).toBe(false);
+    await expect(track.openSubgroup({ group: 0, ...subgroup })).rejects.toMatchObject({
+      code: "session-closed",
+    });
+    await track.done(2, "");
   });
 
   test("an abort signal cancels a subscription that is not answered yet", async () => {
@@ -361,34 +413,6 @@ describe("fetches", () => {
 });
 
 describe("streams of aliases that are not known yet (§11.4.2)", () => {
-  /** A server made by hand, so that it can send what a correct one would not. */
-  async function byHand() {
-    const clock = new FakeClock();
-    const wire = memoryTransport({ clock });
-    const codec = codecFor("moqt-18");
-    const control = (await wire.server.createUnidirectionalStream()).getWriter();
-    void control.write(codec.encodeSetup({ type: "setup" }, "server"));
-    const client = await connect(() => Promise.resolve(wire.client), { url, clock });
-    const send = async (trackAlias: number, group: number, bytes: number) => {
-      const header = { trackAlias, group, priority: 1, ...subgroup };
-      const stream = (await wire.server.createUnidirectionalStream()).getWriter();
-      const one = object(group, 0, bytes);
-      const fields = codec.encodeSubgroupObject(one, header, undefined);
-      const parts = [...codec.encodeSubgroupHeader(header), ...fields, ...one.payload];
-      const sent = stream.write(new Uint8Array(parts)).then(() => stream.close());
-      return sent.then(
-        () => "sent" as const,
-        () => "stopped" as const,
-      );
-    };
-    const answer = async (trackAlias: number) => {
-      const { value } = await wire.server.incomingBidirectionalStreams.getReader().read();
-      const message = { type: "subscribe-ok", trackAlias, parameters: {}, trackProperties: [] } as const;
-      void value!.writable.getWriter().write(codec.encodeMessage(message));
-    };
-    return { clock, wire, client, send, answer };
-  }
-
   test("one that overtook its SUBSCRIBE_OK waits and is delivered", async () => {
     const { client, send, answer } = await byHand();
     const { sink, objects, ends } = recorder();
@@ -456,6 +480,52 @@ describe("streams of aliases that are not known yet (§11.4.2)", () => {
       void stream.write(bytes);
       expect((await client.closed).error).toMatchObject({ protocolCode: 0x3 });
     }
+  });
+});
+
+describe("cancelling does not rely on the other side", () => {
+  test("a subscriber resets its request and stops the streams, whatever the publisher does", async () => {
+    const { wire, client, answer } = await byHand();
+    const subscribing = client.subscribe({ track: video }, nothing);
+    const request = await answer(9);
+    const subscription = await subscribing;
+    const codec = codecFor("moqt-18");
+    const stream = (await wire.server.createUnidirectionalStream()).getWriter();
+    const stopped = stream.closed.catch((thrown: unknown) => thrown);
+    await stream.write(codec.encodeSubgroupHeader({ trackAlias: 9, group: 0, priority: 1, ...subgroup }));
+    await settle();
+    subscription.cancel();
+    expect(await stopped).toMatchObject({ streamErrorCode: streamResets.cancelled });
+    const reader = request.readable.getReader();
+    const reset = (async () => {
+      while (!(await reader.read()).done);
+    })();
+    await expect(reset).rejects.toMatchObject({ streamErrorCode: streamResets.cancelled });
+  });
+
+  test("a publisher resets the streams of a subscription that was cancelled (§5.1.1)", async () => {
+    const wire = memoryTransport();
+    const codec = codecFor("moqt-18");
+    const control = (await wire.client.createUnidirectionalStream()).getWriter();
+    void control.write(codec.encodeSetup({ type: "setup" }, "client"));
+    let track: PublishedTrack | undefined;
+    await accept(wire.server, {}, { subscribe: (request) => (track = request.accept({})) });
+    const request = await wire.client.createBidirectionalStream();
+    const writer = request.writable.getWriter();
+    await writer.write(
+      codec.encodeMessage({ type: "subscribe", requestId: 0, track: video, parameters: {} }),
+    );
+    await settle();
+    const open = await track!.openSubgroup({ group: 0, ...subgroup });
+    await open.write(object(0, 0));
+    const incoming = wire.client.incomingUnidirectionalStreams.getReader();
+    await incoming.read();
+    const { value } = await incoming.read();
+    const reader = value!.getReader();
+    await reader.read();
+    void writer.abort();
+    await track!.cancelled;
+    await expect(reader.read()).rejects.toMatchObject({ streamErrorCode: streamResets.cancelled });
   });
 });
 

@@ -211,8 +211,11 @@ export class Driver implements Host {
         this.#observers.get(action.stream)?.onUpdateAnswered?.(action.message);
         return;
       case "requested":
+        this.#observers.set(action.stream, { onEnded: ignore });
         receiveRequest(this, action.stream, action.message, this.#options.handlers, (observer) => {
           if (this.#observers.has(action.stream)) this.#observers.set(action.stream, observer);
+          // The application took its time and the peer is gone: what it accepted is over already.
+          else observer.onEnded({ cause: "cancelled-by-peer", error: requestOver() });
         });
         return;
       case "updated":
@@ -337,7 +340,6 @@ export class Driver implements Host {
     let first = ofPeer;
     const requestStream = new RequestStream(this.clock, {
       message: (message) => {
-        if (first) this.#observers.set(stream, { onEnded: ignore });
         this.handle({ type: first ? "request-opened" : "request-message", stream, message });
         first = false;
       },
@@ -401,6 +403,10 @@ export class Driver implements Host {
     );
     this.#closed.resolve({ error, byUs });
   }
+}
+
+function requestOver(): CountersignError {
+  return new CountersignError("session-closed", "The request was over before it was answered.");
 }
 
 function timerKey(timer: TimerName, stream: StreamHandle | undefined): string {

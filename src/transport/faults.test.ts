@@ -1,11 +1,11 @@
 /** The same conversation over a transport that cuts, delays, breaks and loses streams. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { CHUNKINGS, relayHandlers, runScenario } from "../testing/conversation.ts";
 import { FakeClock } from "../testing/fake-clock.ts";
 import { type Faults, memoryTransport } from "../testing/memory-transport.ts";
 import { accept, connect } from "./connect.ts";
 import type { Connection } from "./connection.ts";
-import { CHUNKINGS, relayHandlers, runScenario } from "./scenario.fixture.ts";
 
 interface Outcome {
   readonly log: string[] | undefined;

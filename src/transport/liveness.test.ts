@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { FakeClock } from "../testing/fake-clock.ts";
 import type { CountersignError } from "../errors.ts";
+import { FakeClock } from "../testing/fake-clock.ts";
 import type { Connection, ConnectionEnd } from "./connection.ts";
 import { LIVENESS_IDLE_MS, LIVENESS_TIMEOUT_MS, watchLiveness } from "./liveness.ts";
 

@@ -1,15 +1,16 @@
-/** A client and a small relay that use everything a connection can do, for the tests beside this file. */
-import { FakeClock } from "../testing/fake-clock.ts";
+/** A client and a small relay that use everything a connection can do, for tests of the transport. */
+
+import { accept, connect, type SessionSettings } from "../transport/connect.ts";
+import type { Connection, ObjectSink, PublishedTrack, RequestHandlers } from "../transport/connection.ts";
+import { type FullTrackName, namespaceKey, namespaceOf, trackOf } from "../wire/names.ts";
+import type { MoqObject } from "../wire/objects.ts";
+import { FakeClock } from "./fake-clock.ts";
 import {
   type Faults,
   type MemoryTransport,
   type MemoryTransportOptions,
   memoryTransport,
-} from "../testing/memory-transport.ts";
-import { type FullTrackName, namespaceKey, namespaceOf, trackOf } from "../wire/names.ts";
-import type { MoqObject } from "../wire/objects.ts";
-import { accept, connect, type SessionSettings } from "./connect.ts";
-import type { Connection, ObjectSink, PublishedTrack, RequestHandlers } from "./connection.ts";
+} from "./memory-transport.ts";
 
 export const broadcast = namespaceOf("example.com", "live");
 export const video = trackOf(broadcast, "video");
