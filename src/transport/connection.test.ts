@@ -153,7 +153,7 @@ describe("subscriptions", () => {
     expect(buffers.size).toBeLessThan(4);
   });
 
-  test("a refusal carries the code and the retry interval is kept", async () => {
+  test("a refusal carries the code and the words of the publisher", async () => {
     const { client } = await pair({
       subscribe: (request) => request.reject({ errorCode: 0x10, reason: "no such track", retryAfterMs: 500 }),
     });
