@@ -3,11 +3,16 @@ import { expectExactlyOnce, expectOnlySignedMedia } from "./support/demo-page.ts
 import { expect, test } from "./support/fixtures.ts";
 
 test.describe("a relay that is killed in mid-group", { tag: "@failover" }, () => {
-  test("costs the viewer no object, and is taken back when it returns; then the other one may go", async ({ cluster, demo, truth }) => {
+  test("costs the viewer no object, and is taken back when it returns; then the other one may go", async ({
+    cluster,
+    demo,
+    truth,
+  }) => {
     test.slow();
     const [a, b] = [cluster.relay("A"), cluster.relay("B")];
     await demo.play();
-    for (const relay of [a, b]) await demo.waitForSource(relay.url, "is active", ({ state }) => state === "active");
+    for (const relay of [a, b])
+      await demo.waitForSource(relay.url, "is active", ({ state }) => state === "active");
 
     // Object 2 of 5: its group is open.
     await demo.waitForDelivery(2);
@@ -20,7 +25,8 @@ test.describe("a relay that is killed in mid-group", { tag: "@failover" }, () =>
     await demo.waitForSource(
       a.url,
       "is back and sends",
-      ({ state, score }) => state === "active" && score.good + score.duplicate > (before?.good ?? 0) + (before?.duplicate ?? 0),
+      ({ state, score }) =>
+        state === "active" && score.good + score.duplicate > (before?.good ?? 0) + (before?.duplicate ?? 0),
       45_000,
     );
 

@@ -3,10 +3,18 @@ import { DemoPage, expectExactlyOnce } from "./support/demo-page.ts";
 import { expect, test } from "./support/fixtures.ts";
 
 test.describe("two relays that both deliver", { tag: "@merge" }, () => {
-  test("give the viewer every object exactly once, as the signer signed it", async ({ cluster, demo, truth }) => {
+  test("give the viewer every object exactly once, as the signer signed it", async ({
+    cluster,
+    demo,
+    truth,
+  }) => {
     await demo.play();
     for (const relay of cluster.relays) {
-      await demo.waitForSource(relay.url, "sends what counts", ({ score }) => score.good + score.duplicate >= 20);
+      await demo.waitForSource(
+        relay.url,
+        "sends what counts",
+        ({ score }) => score.good + score.duplicate >= 20,
+      );
     }
     await demo.waitForProgress(2);
 

@@ -3,10 +3,15 @@ import { expectOnlySignedMedia } from "./support/demo-page.ts";
 import { expect, test } from "./support/fixtures.ts";
 
 test.describe("a visitor of the demo page", { tag: "@split-source" }, () => {
-  test("sees the broadcast play at the live edge, verified, and its sources at work", async ({ cluster, demo, page }) => {
+  test("sees the broadcast play at the live edge, verified, and its sources at work", async ({
+    cluster,
+    demo,
+    page,
+  }) => {
     await demo.play();
     await demo.waitForProgress(2);
-    for (const relay of cluster.relays) await demo.waitForSource(relay.url, "is active", ({ state }) => state === "active");
+    for (const relay of cluster.relays)
+      await demo.waitForSource(relay.url, "is active", ({ state }) => state === "active");
     await demo.waitForSource(cluster.manifestPeer.url, "carries manifests", ({ score }) => score.good > 0);
 
     const stats = await demo.stats();
@@ -44,24 +49,41 @@ test.describe("a visitor of the demo page", { tag: "@split-source" }, () => {
     await demo.waitForProgress(1);
   });
 
-  test("gets only bytes that the signer signed, in one stretch without a gap", async ({ cluster, demo, truth, page }) => {
+  test("gets only bytes that the signer signed, in one stretch without a gap", async ({
+    cluster,
+    demo,
+    truth,
+    page,
+  }) => {
     void cluster;
     await demo.play();
     await demo.waitForProgress(3);
     expectOnlySignedMedia((await demo.probed()).media, truth);
-    const buffered = await page.evaluate(() => (document.querySelector("video") as HTMLVideoElement).buffered.length);
+    const buffered = await page.evaluate(
+      () => (document.querySelector("video") as HTMLVideoElement).buffered.length,
+    );
     expect(buffered).toBe(1);
     expect(await demo.events("hole")).toEqual([]);
   });
 
-  test("needs no media over HTTP: while it plays the page asks for nothing at all", async ({ cluster, demo, page, site }) => {
+  test("needs no media over HTTP: while it plays the page asks for nothing at all", async ({
+    cluster,
+    demo,
+    page,
+    site,
+  }) => {
     void cluster;
     const types: { readonly url: string; readonly type: string }[] = [];
     page.on("response", (response) => {
       types.push({ url: response.url(), type: response.headers()["content-type"] ?? "" });
     });
     await demo.play();
-    const origins = new Set(types.map(({ url }) => new URL(url)).filter(({ protocol }) => protocol.startsWith("http")).map(({ origin }) => origin));
+    const origins = new Set(
+      types
+        .map(({ url }) => new URL(url))
+        .filter(({ protocol }) => protocol.startsWith("http"))
+        .map(({ origin }) => origin),
+    );
     expect([...origins]).toEqual([new URL(site.url).origin]);
     expect(types.filter(({ type }) => /video|audio|mpegurl|octet-stream|mp4/.test(type))).toEqual([]);
 

@@ -6,7 +6,7 @@ import { systemClock } from "../../src/clock.ts";
 import { accept } from "../../src/transport/connect.ts";
 import { onCommand, report, runPeer } from "./cluster/child.ts";
 import { tamperPort } from "./faults/byte-faults.ts";
-import { type FaultSwitch, isFaultName } from "./faults/fault.ts";
+import { honest, isFaultName } from "./faults/fault.ts";
 import { ObjectMemory, tamperFetch, tamperSubscribe } from "./faults/object-faults.ts";
 import { Relay } from "./relay/relay.ts";
 import { WebTransportServer } from "./webtransport/server.ts";
@@ -31,7 +31,8 @@ await runPeer(async (stop) => {
   const certificatePem = readFileSync(values.cert, "utf8");
   const parsed = new X509Certificate(certificatePem);
 
-  const faults: FaultSwitch = { current: values.fault };
+  const faults = honest();
+  faults.current = values.fault;
   const memory = new ObjectMemory();
   const filter = {
     subscribe: (request: Parameters<typeof tamperSubscribe>[0]) => tamperSubscribe(request, faults, memory),
@@ -54,7 +55,7 @@ await runPeer(async (stop) => {
   });
   onCommand((command) => {
     if (command.type === "fault") faults.current = command.fault;
-    else if (command.type === "stats") report({ type: "stats", stats: relay.stats() });
+    else if (command.type === "stats") report({ type: "stats", stats: { ...relay.stats(), endless: faults.endless } });
     else relay.goaway(GOAWAY_TIMEOUT_MS);
   });
   report({ type: "log", text: `relay ${values.name} listens on ${server.url}` });

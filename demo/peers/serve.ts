@@ -112,7 +112,6 @@ export async function serveDemo(cluster: Cluster, options: ServeOptions): Promis
   const root = fileURLToPath(new URL("../..", import.meta.url));
   const server = await createServer({
     root,
-    configFile: fileURLToPath(new URL("../../vite.config.ts", import.meta.url)),
     logLevel: options.quiet ? "error" : "warn",
     server: {
       host: "localhost",

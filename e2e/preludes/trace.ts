@@ -7,7 +7,7 @@ import type { Delivery } from "../../src/merge/types.ts";
 import type { MoqObject } from "../../src/wire/objects.ts";
 
 // The page gave this worker a name that no other page knows.
-const channel = new BroadcastChannel(globalThis.name);
+const channel = new BroadcastChannel(self.name);
 
 const mergers = new Map<object, number>();
 

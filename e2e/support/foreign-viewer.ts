@@ -13,7 +13,11 @@ await runPeer(async (stop) => {
     options: { broadcast: { type: "string" }, relay: { type: "string" }, "cert-hash": { type: "string" } },
   });
   const { broadcast = "", relay = "", "cert-hash": hash = "" } = values;
-  const connection = await connect(dial, { url: relay, certificateHashes: [new Uint8Array(Buffer.from(hash, "hex"))], signal: stop });
+  const connection = await connect(dial, {
+    url: relay,
+    certificateHashes: [new Uint8Array(Buffer.from(hash, "hex"))],
+    signal: stop,
+  });
   const namespace = namespaceOf(...broadcast.split("/"));
   let seen = new Set<string>();
   for (const name of ["video", "audio"]) {

@@ -107,7 +107,10 @@ export function installProbe({ preludes }: ProbeOptions): void {
         new URL(url, location.href).href,
       ];
       const source = modules.map((module) => `import ${JSON.stringify(module)};`).join("\n");
-      super(ours ? URL.createObjectURL(new Blob([source], { type: "text/javascript" })) : url, { ...options, name: channelName });
+      super(ours ? URL.createObjectURL(new Blob([source], { type: "text/javascript" })) : url, {
+        ...options,
+        name: channelName,
+      });
       // Before Comlink's listener: afterwards a transferred buffer may be gone.
       this.addEventListener("message", onMessage);
     }

@@ -12,7 +12,9 @@ export interface StoredObject {
 export async function readStore(page: Page): Promise<StoredObject[]> {
   return await page.evaluate(async () => {
     const opener = new URL("/src/replay/open-replay-store.ts", location.href).href;
-    const { openReplayStore } = (await import(opener)) as typeof import("../../src/replay/open-replay-store.ts");
+    const { openReplayStore } = (await import(
+      opener
+    )) as typeof import("../../src/replay/open-replay-store.ts");
     const keys = await new Promise<string[]>((resolve, reject) => {
       const request = indexedDB.open("countersign-replay");
       request.onerror = () => reject(request.error ?? new Error("no database"));

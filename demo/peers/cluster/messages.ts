@@ -19,4 +19,6 @@ export interface RelayStats {
   readonly subscribers: number;
   readonly objectsIn: number;
   readonly objectsOut: number;
+  /** What became of the objects without an end that a lying relay sends. */
+  readonly endless: { readonly begun: number; readonly refused: number };
 }

@@ -64,6 +64,7 @@ function tamperStream(stream: WritableStream<Uint8Array>, faults: FaultSwitch): 
 }
 
 async function sendForever(writer: WritableStreamDefaultWriter<Uint8Array>, faults: FaultSwitch): Promise<void> {
+  faults.endless.begun += 1;
   try {
     await writer.write(ENDLESS_OBJECT_HEADER);
     while (faults.current === "endless") {
@@ -73,5 +74,6 @@ async function sendForever(writer: WritableStreamDefaultWriter<Uint8Array>, faul
     await writer.abort(new Error("no longer endless"));
   } catch {
     // The receiver stopped it, which is what it should do.
+    faults.endless.refused += 1;
   }
 }

@@ -154,11 +154,16 @@ export function tamperFetch(request: IncomingFetch, faults: FaultSwitch, memory:
     reject: (rejection) => request.reject(rejection),
     async accept(answer) {
       const inner = await request.accept(answer);
+      let previous: Uint8Array | undefined;
       const writer: FetchWriter = {
         async write(object) {
-          // A fetch answers in order, once: only the lie itself is told, not what would come aside.
+          const { group, object: id, payload } = object;
+          // A fetch answers in order, once, with the ids that were asked for: only the lie itself is told, not what would come aside, and
+          // what is moved is the payload.
           const out = tamper(object, key, faults, memory)[0];
-          if (out) await inner.write({ ...out.object, group: object.group, object: object.object });
+          const moved = faults.current === "move" ? { payload: previous ?? altered(object).payload } : {};
+          previous = payload;
+          if (out) await inner.write({ ...out.object, ...moved, group, object: id });
         },
         gap: (gap) => inner.gap(gap),
         close: () => inner.close(),

@@ -81,7 +81,7 @@ export class Relay {
     for (const announcement of [...this.#announcements]) if (announcement.source === source) this.#withdraw(announcement);
   }
 
-  stats(): RelayStats {
+  stats(): Omit<RelayStats, "endless"> {
     let subscribers = 0;
     for (const track of this.#tracks.values()) subscribers += track.subscribers;
     return { sessions: this.#connections.size, tracks: this.#tracks.size, subscribers, objectsIn: this.#objectsIn, objectsOut: this.#objectsOut };
