@@ -102,6 +102,16 @@ describe("at the live edge", () => {
     expect(decision.rate).toBeGreaterThan(1);
   });
 
+  test("it does not jump into a hole between what is buffered", () => {
+    const controller = new LatencyController(400);
+    const buffered = [
+      { startMs: 0, endMs: 10_300 },
+      { startMs: 18_000, endMs: 20_000 },
+    ];
+    expect(controller.tick(sample({ edgeMs: 17_000, buffered })).jumpToMs).toBeUndefined();
+    expect(controller.tick(sample({ edgeMs: 19_000, buffered })).jumpToMs).toBe(18_600);
+  });
+
   test("it does not play faster into an empty buffer", () => {
     const controller = new LatencyController(400);
     expect(controller.tick(sample({ edgeMs: 11_000, buffered: [{ startMs: 0, endMs: 10_030 }] }))).toEqual(

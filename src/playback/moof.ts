@@ -85,7 +85,6 @@ function readRun(view: DataView, box: Box, defaults: RunDefaults): Run {
   const fields = new FieldReader(view, box);
   const flags = fields.u32() & 0xff_ffff;
   const samples = fields.u32();
-  if (samples > MAX_SAMPLES) throw malformedMedia(`a run of ${samples} samples`);
   if (flags & TRUN_DATA_OFFSET) fields.skip(4);
   let firstFlags = flags & TRUN_FIRST_SAMPLE_FLAGS ? fields.u32() : undefined;
 
