@@ -25,7 +25,7 @@ import type { VarInt } from "../src/wire/varint.ts";
 import { ClientStatus } from "./client-status.ts";
 import { collectStats } from "./client-stats.ts";
 import { ManifestIntake } from "./manifest-intake.ts";
-import { peerProvider } from "./peer-provider.ts";
+import { PeerDialer } from "./peer-dialer.ts";
 import { Playing } from "./playing.ts";
 import { keepCatalog, readCatalog } from "./stored-broadcast.ts";
 import { TimeRanges } from "./time-ranges.ts";
@@ -48,6 +48,8 @@ export interface ClientEnvironment {
   readonly dial: Dial;
   readonly clock: Clock;
   readonly openStore?: typeof openReplayStore;
+  /** Calls back whenever the machine says that it has a network again. */
+  readonly onOnline?: (listener: () => void) => void;
 }
 
 export class BroadcastClient implements WorkerApi {
@@ -89,17 +91,18 @@ export class BroadcastClient implements WorkerApi {
     this.#events = events;
     this.#namespace = namespaceOf(...options.broadcast);
     this.#keyRing = await KeyRing.create(options.roots);
-    const dialed = { versions: checkedVersions(options.versions), dial: this.#environment.dial, clock: this.#clock };
+    const dialer = new PeerDialer({ versions: checkedVersions(options.versions), dial: this.#environment.dial, clock: this.#clock });
+    this.#environment.onOnline?.(() => dialer.wake());
     // Dialing does not wait for the store, nor the other way round.
     const opening = options.replay.enabled ? this.#openStore(options) : undefined;
     const manifests = new SourcePool({
       clock: this.#clock,
-      provider: peerProvider({ ...dialed, peers: options.manifests }),
+      provider: dialer.provider(options.manifests),
       sources: options.manifests.map(({ url }) => url),
     });
     const objects = new SourcePool({
       clock: this.#clock,
-      provider: peerProvider({ ...dialed, peers: options.objects }),
+      provider: dialer.provider(options.objects),
       sources: options.objects.map(({ url }) => url),
     });
     this.#manifests = manifests;

@@ -4,4 +4,6 @@ import { exposeWorker } from "../src/rpc/expose.ts";
 import { browserDial } from "../src/transport/browser-dial.ts";
 import { BroadcastClient } from "./broadcast-client.ts";
 
-exposeWorker(new BroadcastClient({ dial: browserDial, clock: systemClock }));
+exposeWorker(
+  new BroadcastClient({ dial: browserDial, clock: systemClock, onOnline: (listener) => addEventListener("online", listener) }),
+);

@@ -1,0 +1,94 @@
+/** How the merge reaches peers: transport's connections, kept and dialed again. */
+import type { Clock } from "../src/clock.ts";
+import { CountersignError } from "../src/errors.ts";
+import type { ConnectionProvider } from "../src/merge/connection-provider.ts";
+import type { PeerOptions } from "../src/rpc/protocol.ts";
+import { connect } from "../src/transport/connect.ts";
+import type { Dial } from "../src/transport/port.ts";
+import { keepConnected, type PersistentConnection } from "../src/transport/reconnect.ts";
+import type { Version } from "../src/wire/codec.ts";
+
+/**
+ * Pauses before a lost peer is dialed again: ceilings from the first to the last, of which half is waited on average. Chromium makes a page wait that had failed handshakes in the
+ * last minutes, all its peers counted together: about 10 ms doubled by each failure (measured: 0.5 s after 6, 7 s after 10, 42 s after 13). Dialing often is the slow way to come back.
+ */
+const REDIAL_BASE_MS = 500;
+const REDIAL_MAX_MS = 8_000;
+
+/** Longer than that wait: a dial that is given up counts as one more failure. QUIC itself goes on trying meanwhile. */
+const CONNECT_TIMEOUT_MS = 75_000;
+
+export interface PeerDialerOptions {
+  readonly versions: readonly Version[];
+  readonly dial: Dial;
+  readonly clock: Clock;
+}
+
+/** All peers of one player. */
+export class PeerDialer {
+  readonly #options: PeerDialerOptions;
+  readonly #kept = new Set<PersistentConnection>();
+
+  constructor(options: PeerDialerOptions) {
+    this.#options = options;
+  }
+
+  /** A provider of connections to these peers, by their URLs. Throws CountersignError `invalid-options` for a certificate digest that is none. */
+  provider(peers: readonly PeerOptions[]): ConnectionProvider {
+    const { dial, clock, versions } = this.#options;
+    const hashes = new Map(peers.map((peer) => [peer.url, (peer.certificateHashes ?? []).map(digest)]));
+    return {
+      keep: (source, listener) => {
+        let open = false;
+        const certificateHashes = hashes.get(source) ?? [];
+        const kept = keepConnected({
+          clock,
+          baseMs: REDIAL_BASE_MS,
+          maxMs: REDIAL_MAX_MS,
+          connect: (signal) =>
+            connect(dial, {
+              url: source,
+              versions,
+              clock,
+              signal,
+              connectTimeoutMs: CONNECT_TIMEOUT_MS,
+              liveness: {},
+              ...(certificateHashes.length > 0 && { certificateHashes }),
+            }),
+          onState: (state) => {
+            if (state.kind === "open") {
+              open = true;
+              listener.open(state.connection);
+              this.wake();
+            } else if (state.kind !== "connecting" && (open || state.error !== undefined)) {
+              open = false;
+              listener.lost(state.error);
+            }
+          },
+        });
+        this.#kept.add(kept);
+        return {
+          close: () => {
+            this.#kept.delete(kept);
+            kept.close();
+          },
+        };
+      },
+    };
+  }
+
+  /** The network is back, or looks like it since one peer answered: the others need not wait any longer. */
+  wake(): void {
+    for (const kept of this.#kept) kept.retryNow();
+  }
+}
+
+function digest(hash: Uint8Array | string): Uint8Array {
+  if (typeof hash !== "string") return hash;
+  if (!/^([0-9a-f]{2}){32}$/i.test(hash)) {
+    throw new CountersignError("invalid-options", `"${hash.slice(0, 80)}" is not the SHA-256 of a certificate.`, {
+      hint: "Give 64 hexadecimal digits, or 32 bytes.",
+    });
+  }
+  return Uint8Array.from(hash.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
+}
