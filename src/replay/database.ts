@@ -99,14 +99,7 @@ export class DatabaseConnection {
     let blocked = false;
     let timedOut = false;
     const opening: Promise<ReplayDatabase> = openDB<ReplaySchema>(this.#name, SCHEMA_VERSION, {
-      upgrade: async (database, oldVersion, _newVersion, transaction) => {
-        try {
-          await migrate(database, oldVersion, transaction);
-        } catch (thrown) {
-          transaction.abort();
-          throw thrown;
-        }
-      },
+      upgrade: (database, oldVersion, _newVersion, transaction) => migrate(database, oldVersion, transaction),
       blocked: () => {
         blocked = true;
       },

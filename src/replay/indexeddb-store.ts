@@ -59,7 +59,10 @@ const LOW_WATER = 0.95;
 /** What a quota error leaves of the budget. */
 const SHRINK = 0.8;
 
-/** Tries of one batch at a full disk, the window shrunk before each. */
+/** The window shrinks once in this time, however many writes fail in it: deleting must get a chance to help first. */
+const SHRINK_INTERVAL_MS = 10_000;
+
+/** Tries of one batch at a full disk, some of the oldest media deleted before each. Then the batch is lost, not the store: it can still be read. */
 const MAX_QUOTA_TRIES = 3;
 
 /** Batches in a row that fail for another reason before we do without the database. */
@@ -80,6 +83,8 @@ export interface IndexedDbStoreOptions {
   onDead?(error: CountersignError): void;
 }
 
+type SweepReason = "age" | "budget" | "quota";
+
 export class IndexedDbStore implements ReplayStore {
   readonly #options: IndexedDbStoreOptions;
   readonly #events = new Emitter<ReplayStoreEvents>();
@@ -89,6 +94,7 @@ export class IndexedDbStore implements ReplayStore {
   #budgetBytes: number;
   #totalBytes = 0;
   #failedBatches = 0;
+  #shrunkAtMs = Number.NEGATIVE_INFINITY;
   #estimatedAtMs = Number.NEGATIVE_INFINITY;
   #sweeping: Promise<void> | undefined;
   #cancelSweep: (() => void) | undefined;
@@ -233,7 +239,8 @@ export class IndexedDbStore implements ReplayStore {
         break;
       } catch (thrown) {
         if (!isQuotaError(thrown) || quotaTries >= MAX_QUOTA_TRIES) throw thrown;
-        await this.#shrinkWindow(thrown);
+        this.#shrinkWindow(thrown);
+        await this.#makeRoom();
       }
     }
     this.#announceEstimate();
@@ -241,30 +248,37 @@ export class IndexedDbStore implements ReplayStore {
   }
 
   /** A full disk is normal operation: three days become two, and live playback does not notice. */
-  async #shrinkWindow(cause: unknown): Promise<void> {
-    const shrunk = Math.max(
-      MIN_BUDGET_BYTES,
-      Math.floor(Math.min(this.#budgetBytes, this.#totalBytes) * SHRINK),
+  #shrinkWindow(cause: unknown): void {
+    const now = this.#options.clock.now();
+    if (now - this.#shrunkAtMs < SHRINK_INTERVAL_MS) return;
+    this.#shrunkAtMs = now;
+    const inUse = Math.min(this.#budgetBytes, this.#totalBytes);
+    this.#budgetBytes = Math.max(MIN_BUDGET_BYTES, Math.floor(inUse * SHRINK));
+    this.#warn(
+      new CountersignError(
+        "storage-quota",
+        "The browser's storage is full; the replay window gets shorter.",
+        {
+          hint: "Free space on the device, or let this site keep more.",
+          cause,
+        },
+      ),
     );
-    if (shrunk < this.#budgetBytes) {
-      this.#budgetBytes = shrunk;
-      this.#warn(
-        new CountersignError(
-          "storage-quota",
-          "The browser's storage is full; the replay window gets shorter.",
-          {
-            hint: "Free space on the device, or let this site keep more.",
-            cause,
-          },
-        ),
-      );
+  }
+
+  /** One step now, so that the waiting batch fits; the sweep after it does the rest. */
+  async #makeRoom(): Promise<void> {
+    try {
+      await this.#evict("quota", this.#budgetBytes);
+    } catch {
+      // The batch is tried again in any case, and what that meets is reported.
     }
-    await this.#sweeping;
-    await this.#sweep("quota");
   }
 
   #batchFailed(thrown: unknown): void {
-    const error = lossOf(thrown).error;
+    const { cause, error } = lossOf(thrown);
+    // A full disk keeps what it has: reading goes on, and writing as soon as there is room. Each loss has been reported.
+    if (cause === "quota") return;
     this.#failedBatches++;
     if (error.code === "storage-unavailable" || this.#failedBatches >= MAX_FAILED_BATCHES) this.#die(error);
     else this.#warn(error);
@@ -303,34 +317,37 @@ export class IndexedDbStore implements ReplayStore {
     });
   }
 
-  #sweep(reason: "age" | "budget" | "quota"): Promise<void> {
+  #sweep(reason: SweepReason): Promise<void> {
     this.#sweeping ??= this.#sweepOnce(reason).finally(() => {
       this.#sweeping = undefined;
     });
     return this.#sweeping;
   }
 
-  async #sweepOnce(reason: "age" | "budget" | "quota"): Promise<void> {
+  async #sweepOnce(reason: SweepReason): Promise<void> {
     const { connection, clock } = this.#options;
     const target = reason === "age" ? this.#budgetBytes : Math.floor(this.#budgetBytes * LOW_WATER);
     try {
       if (reason === "age")
         await connection.use((database) => evictMeta(database, clock.now() - META_MAX_AGE_MS));
-      for (;;) {
-        if (this.#state !== "open") return;
-        const goal = { writtenBeforeMs: clock.now() - this.#maxAgeMs, maxBytes: target, kept: this.#kept };
-        const step = await connection.use((database) => evictStep(database, goal));
-        this.#totalBytes = step.totalBytes;
-        if (step.evicted === undefined) return;
-        const cause: Evicted["cause"] = step.aged ? "age" : reason === "quota" ? "quota" : "budget";
-        this.#events.emit("evicted", { ...step.evicted, cause });
-        this.#announceEstimate();
-        await this.#pause();
-      }
+      while (this.#state === "open" && (await this.#evict(reason, target))) await this.#pause();
     } catch (thrown) {
       // Nothing is lost by not evicting; the next sweep tries again.
       if (this.#state === "open") this.#warn(toCountersignError(thrown, "storage-failed"));
     }
+  }
+
+  /** One step of eviction; false when there was nothing to do. */
+  async #evict(reason: SweepReason, maxBytes: number): Promise<boolean> {
+    const { connection, clock } = this.#options;
+    const goal = { writtenBeforeMs: clock.now() - this.#maxAgeMs, maxBytes, kept: this.#kept };
+    const { evicted, aged, totalBytes } = await connection.use((database) => evictStep(database, goal));
+    this.#totalBytes = totalBytes;
+    if (evicted === undefined) return false;
+    const cause: Evicted["cause"] = aged ? "age" : reason === "quota" ? "quota" : "budget";
+    this.#events.emit("evicted", { ...evicted, cause });
+    this.#announceEstimate();
+    return true;
   }
 
   #pause(): Promise<void> {

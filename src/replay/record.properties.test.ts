@@ -109,6 +109,11 @@ describe("records", () => {
     expect(large).toHaveLength(5);
   });
 
+  it("offer nothing of an object whose middle is gone, and reserve no memory for it", async () => {
+    const records = await pack([contractObject(1, 0, 300_000)]);
+    expect(unpackRecords(1, [records[0], records[1], records[3], records[4]]).candidates).toEqual([]);
+  });
+
   it("take an object's second copy when the first is damaged", async () => {
     const [first, second] = await Promise.all([pack([contractObject(1, 0)]), pack([contractObject(1, 0)])]);
     new Uint8Array(first![0]!)[100]! ^= 1;

@@ -6,6 +6,7 @@
  * short transaction: deleting a gigabyte at once would hold the database for 14 s (measured), and every write behind it.
  */
 import type { VarInt } from "../wire/varint.ts";
+import { isQuotaError } from "./database.ts";
 import { contains, firstAtOrAbove } from "./group-ranges.ts";
 import { readGroupRow } from "./group-row.ts";
 import { removeGroups } from "./range-index.ts";
@@ -44,28 +45,59 @@ interface Candidate {
   readonly writtenAtMs: number;
 }
 
+/** What a step deletes. */
+interface Taken {
+  readonly track: TrackKey;
+  readonly id: number;
+  readonly first: VarInt;
+  readonly last: VarInt;
+  readonly bytes: number;
+  readonly count: number;
+}
+
 /** One step; `evicted` undefined: nothing (more) to do. */
-export function evictStep(database: ReplayDatabase, goal: EvictionGoal): Promise<EvictionStep> {
-  return inWriteTransaction(database, async (transaction) => {
-    const tracks = await transaction.objectStore("tracks").getAll();
-    const totalBytes = tracks.reduce((sum, track) => sum + track.bytes, 0);
-    const candidates = await Promise.all(
-      tracks.map((track) => oldestCandidate(transaction, track, goal.kept)),
-    );
-    const byAge = candidates.filter((candidate) => candidate !== undefined);
-    byAge.sort((a, b) => (a.writtenAtMs < b.writtenAtMs ? -1 : 1));
-    const [victim, next] = byAge;
-    const aged = victim !== undefined && victim.writtenAtMs < goal.writtenBeforeMs;
-    if (victim === undefined || (!aged && totalBytes <= goal.maxBytes)) {
-      return { evicted: undefined, aged: false, totalBytes };
-    }
-    const untilMs = (next?.writtenAtMs ?? Number.POSITIVE_INFINITY) + STEP_SPAN_MS;
-    const excess = totalBytes - goal.maxBytes;
-    const wanted = (writtenAtMs: number, freed: number) =>
-      writtenAtMs <= untilMs && (writtenAtMs < goal.writtenBeforeMs || freed < excess);
-    const evicted = await evictFrom(transaction, victim, goal.kept.get(victim.track.key) ?? [], wanted);
-    return { evicted, aged, totalBytes: totalBytes - evicted.bytes };
-  });
+export async function evictStep(database: ReplayDatabase, goal: EvictionGoal): Promise<EvictionStep> {
+  try {
+    return await inWriteTransaction(database, (transaction) => step(transaction, goal, bookkeep));
+  } catch (thrown) {
+    if (!isQuotaError(thrown)) throw thrown;
+  }
+  // On a disk that is full to the last kilobyte even smaller counters do not fit (seen in Chromium). Deleting always does, and then they fit.
+  // Between the two the index promises too much, for as long as it takes; a crash just there is found by the next read.
+  let taken: Taken | undefined;
+  const result = await inWriteTransaction(database, (transaction) =>
+    step(transaction, goal, async (_transaction, what) => {
+      taken = what;
+    }),
+  );
+  const done = taken;
+  if (done !== undefined) await inWriteTransaction(database, (transaction) => bookkeep(transaction, done));
+  return result;
+}
+
+async function step(
+  transaction: WriteTransaction,
+  goal: EvictionGoal,
+  then: (transaction: WriteTransaction, taken: Taken) => Promise<void>,
+): Promise<EvictionStep> {
+  const tracks = await transaction.objectStore("tracks").getAll();
+  const totalBytes = tracks.reduce((sum, track) => sum + track.bytes, 0);
+  const candidates = await Promise.all(tracks.map((track) => oldestCandidate(transaction, track, goal.kept)));
+  const byAge = candidates.filter((candidate) => candidate !== undefined);
+  byAge.sort((a, b) => (a.writtenAtMs < b.writtenAtMs ? -1 : 1));
+  const [victim, next] = byAge;
+  const aged = victim !== undefined && victim.writtenAtMs < goal.writtenBeforeMs;
+  if (victim === undefined || (!aged && totalBytes <= goal.maxBytes)) {
+    return { evicted: undefined, aged: false, totalBytes };
+  }
+  const untilMs = (next?.writtenAtMs ?? Number.POSITIVE_INFINITY) + STEP_SPAN_MS;
+  const excess = totalBytes - goal.maxBytes;
+  const wanted = (writtenAtMs: number, freed: number) =>
+    writtenAtMs <= untilMs && (writtenAtMs < goal.writtenBeforeMs || freed < excess);
+  const taken = await take(transaction, victim, goal.kept.get(victim.track.key) ?? [], wanted);
+  await then(transaction, taken);
+  const { track, first, last, bytes } = taken;
+  return { evicted: { track, first, last, bytes }, aged, totalBytes: totalBytes - bytes };
 }
 
 /** The lowest group of a track that may go. */
@@ -110,12 +142,13 @@ async function continueAfter<C extends GroupCursor & { readonly key: [number, nu
   return atEnd !== null && atEnd.key[1] === lastKey ? atEnd.continue() : atEnd;
 }
 
-async function evictFrom(
+/** Deletes a stretch of groups and their records, from the victim up. */
+async function take(
   transaction: WriteTransaction,
   victim: Candidate,
   kept: readonly GroupRange[],
   wanted: (writtenAtMs: number, freed: number) => boolean,
-): Promise<Omit<Evicted, "cause">> {
+): Promise<Taken> {
   const { track } = victim;
   const groups = transaction.objectStore("groups");
   const nextKept = firstAtOrAbove(kept, victim.group);
@@ -140,15 +173,21 @@ async function evictFrom(
   }
   toldByTransaction(groups.delete(groupsRange(track.id, victim.group, last)));
   toldByTransaction(transaction.objectStore("parts").delete(partsRange(track.id, victim.group, last)));
-  await removeGroups(transaction, track.id, { first: victim.group, last });
-  const left = {
-    ...track,
-    bytes: Math.max(0, track.bytes - bytes),
-    groups: Math.max(0, track.groups - count),
-  };
-  if (left.groups > 0) toldByTransaction(transaction.objectStore("tracks").put(left));
-  else deleteTrack(transaction, track.id);
-  return { track: track.key, first: victim.group, last, bytes };
+  return { track: track.key, id: track.id, first: victim.group, last, bytes, count };
+}
+
+/** Brings index and counters up to date with what was taken. */
+async function bookkeep(
+  transaction: WriteTransaction,
+  { id, first, last, bytes, count }: Taken,
+): Promise<void> {
+  await removeGroups(transaction, id, { first, last });
+  const tracks = transaction.objectStore("tracks");
+  const row = await tracks.get(id);
+  if (row === undefined) return;
+  const groups = Math.max(0, row.groups - count);
+  if (groups > 0) toldByTransaction(tracks.put({ ...row, bytes: Math.max(0, row.bytes - bytes), groups }));
+  else deleteTrack(transaction, id);
 }
 
 function deleteTrack(transaction: WriteTransaction, id: number): void {
@@ -166,14 +205,12 @@ export async function forgetPrefix(database: ReplayDatabase, prefix: string): Pr
       if (track?.id === undefined) return false;
       const first = await transaction.objectStore("groups").openKeyCursor(trackRange(track.id));
       const group = first === null ? undefined : idOf(first.key[1]);
-      if (group === undefined) deleteTrack(transaction, track.id);
-      else
-        await evictFrom(
-          transaction,
-          { track: { ...track, id: track.id }, group, writtenAtMs: 0 },
-          [],
-          () => true,
-        );
+      if (group === undefined) {
+        deleteTrack(transaction, track.id);
+      } else {
+        const victim = { track: { ...track, id: track.id }, group, writtenAtMs: 0 };
+        await bookkeep(transaction, await take(transaction, victim, [], () => true));
+      }
       return true;
     });
     if (!more) break;

@@ -87,14 +87,25 @@ export const MIGRATIONS: readonly Migration[] = [
   },
 ];
 
-/** Runs the migrations from `oldVersion` (0: no database yet) in order. A failing one aborts the upgrade and leaves the old database whole. */
-export async function migrate(
+/**
+ * Runs the migrations from `oldVersion` (0: no database yet) in order, as idb's `upgrade` callback. A failing one aborts the upgrade, which makes the
+ * opening fail, and leaves the old database whole.
+ */
+export function migrate(
   database: ReplayDatabase,
   oldVersion: number,
   transaction: UpgradeTransaction,
   migrations: readonly Migration[] = MIGRATIONS,
-): Promise<void> {
-  for (const migration of migrations.slice(oldVersion)) await migration(database, transaction);
+): void {
+  // The opening tells of an abort; nobody waits for this promise, and idb waits for no promise of ours.
+  toldByTransaction(transaction.done);
+  void (async () => {
+    try {
+      for (const migration of migrations.slice(oldVersion)) await migration(database, transaction);
+    } catch {
+      transaction.abort();
+    }
+  })();
 }
 
 export function idKey(id: VarInt): IdKey {
