@@ -12,6 +12,9 @@ const TRACE = "/e2e/preludes/trace.ts";
 /** Polls are cheap calls into the page; this is how soon a change is seen. */
 const POLL = { intervals: [50, 100, 200] };
 
+/** Words, and an end: what a person can be shown. */
+const SENTENCE = /\S+ \S+ .*[.?]$/s;
+
 export interface OpenDemoOptions {
   /** Query of the address: see demo/config.ts. */
   readonly query?: URLSearchParams | Record<string, string>;
@@ -161,8 +164,8 @@ export class DemoPage {
   async expectNotice(code: string, timeout = 20_000): Promise<void> {
     await expect(this.page.locator("#notice-code")).toHaveText(code, { timeout });
     await expect(this.page.locator("#notice")).toBeVisible();
-    await expect(this.page.locator("#notice-title")).toHaveText(/\S+ \S+ .*\.$/s);
-    await expect(this.page.locator("#notice-hint")).toHaveText(/\S+ \S+ .*\.$/s);
+    await expect(this.page.locator("#notice-title")).toHaveText(SENTENCE);
+    await expect(this.page.locator("#notice-hint")).toHaveText(SENTENCE);
   }
 
   async frames(): Promise<number> {

@@ -115,7 +115,7 @@ function refused(thrown: unknown, { url, certificateHashes = [] }: DialOptions):
       hint: "Pinned certificates must be ECDSA, valid for at most 14 days, and match a given hash.",
     });
   }
-  return new CountersignError("connect-failed", `No session could be opened: ${message}`, {
+  return new CountersignError("connect-failed", `No session could be opened: ${message.replace(/\.?$/, ".")}`, {
     peer: url,
     cause: thrown,
     hint:
