@@ -15,6 +15,7 @@ describe("the import direction", () => {
     ["demo/page.ts", `import { createPlayer } from "../src/index.ts";`],
     ["demo/peers/relay.ts", `import { x } from "../../src/merge/ledger.ts";\nimport { y } from "node:fs";`],
     ["src/wire/a.test.ts", `import { x } from "../testing/clock.ts";\nimport { test } from "vitest";`],
+    ["src/wire/a.fixture.ts", `import { x } from "../testing/clock.ts";`],
     ["workers/client.worker.ts", `import { x } from "../src/replay/store.ts";`],
   ])("lets %s import downwards: %s", (path, source) => {
     expect(violations(path, source)).toEqual([]);

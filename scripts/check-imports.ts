@@ -23,7 +23,8 @@ export function roomOf(path: string): string | undefined {
   return top;
 }
 
-const isTest = (path: string): boolean => /\.test\.ts$/.test(path);
+/** x.test.ts, and what only tests load: x.fixture.ts, x.test-worker.ts. */
+const isTest = (path: string): boolean => /\.(?:test|fixture)\.ts$|\.test-[\w-]+\.ts$/.test(path);
 const packageOf = (specifier: string): string =>
   specifier.startsWith("node:")
     ? "node:"

@@ -150,6 +150,7 @@ export const ROOMS: Readonly<Record<string, RoomRule>> = {
       "testing",
       "demo peers",
       "scripts",
+      "config",
     ],
     types: ["mesh", "diagnostics"],
     why: "The peers are relays and publishers; they use the protocol rooms and must not depend on the player.",
