@@ -3,7 +3,6 @@
  *
  * The same program is the signer (manifests, no chunks) and the chunk publisher (chunks, no manifests); they never talk to each other.
  */
-import { createHash } from "node:crypto";
 import { CATALOG_TRACK_NAME } from "../../../src/catalog/types.ts";
 import { manifestTrackName } from "../../../src/catalog/build.ts";
 import type { Clock } from "../../../src/clock.ts";
@@ -12,6 +11,7 @@ import { scheduleBroadcast, type ScheduledObject } from "../../../src/publish/br
 import { type CachedGroup, GroupCache } from "../../../src/publish/group-cache.ts";
 import type { CutObject, GroupCutter } from "../../../src/publish/group-cutter.ts";
 import { generateStreamId, type SignedManifest, TrackSigner } from "../../../src/publish/signer.ts";
+import { CatalogSigner } from "../../../src/publish/signer-catalog.ts";
 import { TrackServer } from "../../../src/publish/track-server.ts";
 import type { RequestHandlers } from "../../../src/transport/connection.ts";
 import type { SigningKey } from "../../../src/trust/keys.ts";
@@ -26,9 +26,6 @@ const MANIFEST_CACHE_GROUPS = 3600;
  * The catalog is published anew, and signed anew, this often: a viewer who joins needs no FETCH for it, and knows that the signer is alive.
  */
 const CATALOG_INTERVAL_MS = 2000;
-
-/** A catalog manifest stands for this long; five times the interval, so that a lost one or a short outage is no alarm. */
-const CATALOG_FRESH_FOR_MS = 10_000;
 
 const EMPTY = new Uint8Array(0);
 const REQUEST_DOES_NOT_EXIST = 0x10;
@@ -51,7 +48,7 @@ export class Origin {
   readonly #servers = new Map<string, TrackServer>();
   readonly #signers = new Map<string, TrackSigner>();
   readonly #catalog: Uint8Array<ArrayBuffer>;
-  readonly #catalogSigner: TrackSigner | undefined;
+  readonly #catalogSigner: CatalogSigner | undefined;
   #cancelCatalog: (() => void) | undefined;
 
   constructor(options: OriginOptions) {
@@ -66,12 +63,17 @@ export class Origin {
     const key = options.signingKey;
     if (key) {
       const streamId = generateStreamId();
-      const catalogDigest = new Uint8Array(createHash("sha256").update(this.#catalog).digest());
       for (const { clipTrack } of options.cutter.tracks) {
-        this.#signers.set(clipTrack.name, this.#signer(clipTrack.name, key, streamId, { catalogDigest }));
+        this.#signers.set(clipTrack.name, this.#signer(clipTrack.name, key, streamId));
       }
       this.#serve(CATALOG_TRACK_NAME, new GroupCache());
-      this.#catalogSigner = this.#signer(CATALOG_TRACK_NAME, key, streamId, { freshForMs: CATALOG_FRESH_FOR_MS });
+      this.#serve(manifestTrackName(CATALOG_TRACK_NAME), new GroupCache());
+      this.#catalogSigner = new CatalogSigner({
+        key,
+        track: trackOf(this.namespace, CATALOG_TRACK_NAME),
+        streamId,
+        clock: options.clock,
+      });
     }
   }
 
@@ -96,7 +98,7 @@ export class Origin {
   /** Publishes until the signal is aborted or the time is over. */
   async run(options: { readonly startupDelayMs: number; readonly stopAfterMs: number | undefined; readonly signal: AbortSignal }): Promise<void> {
     const { cutter, epochMs, clock } = this.#options;
-    if (this.#catalogSigner) await this.#publishCatalog(this.#catalogSigner, this.#catalogGroupNow());
+    if (this.#catalogSigner) await this.#publishCatalog(this.#catalogSigner);
     for await (const object of scheduleBroadcast(cutter, {
       epochMs,
       clock,
@@ -122,22 +124,24 @@ export class Origin {
     if (object.last) server.endSubgroup(object.group, 0, { clean: true, endOfGroup: true });
   }
 
-  async #publishCatalog(signer: TrackSigner, group: number): Promise<void> {
-    await signer.add({ group, object: 0, payload: this.#catalog, last: true });
-    const server = this.#server(CATALOG_TRACK_NAME);
-    server?.publish({ ...plain(group, 0), payload: this.#catalog }, FLAGS);
-    server?.endSubgroup(group, 0, { clean: true, endOfGroup: true });
-    const next = Math.max(group + 1, this.#catalogGroupNow());
-    const delayMs = this.#options.epochMs + next * CATALOG_INTERVAL_MS - this.#options.clock.now();
-    this.#cancelCatalog = this.#options.clock.setTimer(delayMs, () => void this.#publishCatalog(signer, next));
+  async #publishCatalog(signer: CatalogSigner): Promise<void> {
+    const signed = await signer.sign(this.#catalog);
+    for (const trackSigner of this.#signers.values()) trackSigner.setCatalogDigest(signed.digest);
+    const { group } = signed.object;
+    // The proof first: a catalog that arrives before it would have to wait.
+    this.#publishWhole(manifestTrackName(CATALOG_TRACK_NAME), { ...plain(group, 0), payload: signed.manifest.envelope });
+    this.#publishWhole(CATALOG_TRACK_NAME, signed.object);
+    this.#cancelCatalog = this.#options.clock.setTimer(CATALOG_INTERVAL_MS, () => void this.#publishCatalog(signer));
   }
 
-  /** Group ids of the catalog follow the clock, so that they go on rising when this process is started again. */
-  #catalogGroupNow(): number {
-    return Math.max(0, Math.floor((this.#options.clock.now() - this.#options.epochMs) / CATALOG_INTERVAL_MS));
+  /** A group of one object. */
+  #publishWhole(trackName: string, object: MoqObject): void {
+    const server = this.#server(trackName);
+    server?.publish(object, FLAGS);
+    server?.endSubgroup(object.group, 0, { clean: true, endOfGroup: true });
   }
 
-  #signer(trackName: string, key: SigningKey, streamId: Uint8Array, more: { catalogDigest?: Uint8Array; freshForMs?: number }): TrackSigner {
+  #signer(trackName: string, key: SigningKey, streamId: Uint8Array): TrackSigner {
     const server = this.#serve(manifestTrackName(trackName), new GroupCache(MANIFEST_CACHE_GROUPS));
     let open: VarInt | undefined;
     return new TrackSigner({
@@ -145,7 +149,6 @@ export class Origin {
       track: trackOf(this.namespace, trackName),
       streamId,
       clock: this.#options.clock,
-      ...more,
       publish: (manifest: SignedManifest) => {
         if (open !== undefined && open !== manifest.group) server.endSubgroup(open, 0, { clean: true, endOfGroup: true });
         open = manifest.group;
