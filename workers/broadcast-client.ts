@@ -5,25 +5,35 @@
  * 2. The first catalog that the signer signed starts playback: a pipeline per track, stored groups in front.
  * 3. Where no catalog comes and an earlier session kept one, what is stored is played until the network is back.
  */
-import { CATALOG_TRACK_NAME } from "../src/catalog/types.ts";
+
 import { manifestTrackName } from "../src/catalog/build.ts";
+import { CATALOG_TRACK_NAME } from "../src/catalog/types.ts";
 import type { Clock } from "../src/clock.ts";
 import { CountersignError, toCountersignError } from "../src/errors.ts";
 import { SourcePool } from "../src/merge/source-pool.ts";
 import type { Hole, RejectReason, SourceId } from "../src/merge/types.ts";
 import { openReplayStore } from "../src/replay/open-replay-store.ts";
 import type { ReplayStore } from "../src/replay/types.ts";
-import type { OpenOptions, PlayheadReport, ResourceRequest, ResourceResponse, TimeRange, WorkerApi, WorkerEvent, WorkerStats } from "../src/rpc/protocol.ts";
+import type {
+  OpenOptions,
+  PlayheadReport,
+  ResourceRequest,
+  ResourceResponse,
+  TimeRange,
+  WorkerApi,
+  WorkerEvent,
+  WorkerStats,
+} from "../src/rpc/protocol.ts";
 import type { Dial } from "../src/transport/port.ts";
 import { CatalogTrust, type VerifiedCatalog } from "../src/trust/catalog-trust.ts";
 import { KeyRing } from "../src/trust/key-ring.ts";
 import { SignedTrackTrust } from "../src/trust/track-trust.ts";
 import type { Version } from "../src/wire/codec.ts";
-import { namespaceKey, namespaceOf, trackOf, type Namespace } from "../src/wire/names.ts";
+import { type Namespace, namespaceKey, namespaceOf, trackOf } from "../src/wire/names.ts";
 import { supportedVersions } from "../src/wire/registry.ts";
 import type { VarInt } from "../src/wire/varint.ts";
-import { ClientStatus } from "./client-status.ts";
 import { collectStats } from "./client-stats.ts";
+import { ClientStatus } from "./client-status.ts";
 import { ManifestIntake } from "./manifest-intake.ts";
 import { PeerDialer } from "./peer-dialer.ts";
 import { Playing } from "./playing.ts";
@@ -91,7 +101,11 @@ export class BroadcastClient implements WorkerApi {
     this.#events = events;
     this.#namespace = namespaceOf(...options.broadcast);
     this.#keyRing = await KeyRing.create(options.roots);
-    const dialer = new PeerDialer({ versions: checkedVersions(options.versions), dial: this.#environment.dial, clock: this.#clock });
+    const dialer = new PeerDialer({
+      versions: checkedVersions(options.versions),
+      dial: this.#environment.dial,
+      clock: this.#clock,
+    });
     this.#environment.onOnline?.(() => dialer.wake());
     // Dialing does not wait for the store, nor the other way round.
     const opening = options.replay.enabled ? this.#openStore(options) : undefined;
@@ -192,17 +206,28 @@ export class BroadcastClient implements WorkerApi {
       if (state === "equivocation" && error) this.#status?.fail(error);
     });
     manifests.on("problem", ({ track: key, error }) => {
-      if (error.code === "track-unknown" && key.startsWith(namespaceKey(this.#namespace))) this.#status?.catalogProblem(this.#unknown(error));
+      if (error.code === "track-unknown" && key.startsWith(namespaceKey(this.#namespace)))
+        this.#status?.catalogProblem(this.#unknown(error));
     });
-    manifests.addTrack({ name: track, target: { sink: (source) => ({ object: (object) => catalogTrust.offer(source, object) }) } });
-    manifests.addTrack({ name: trackOf(this.#namespace, manifestTrackName(CATALOG_TRACK_NAME)), target: intake });
+    manifests.addTrack({
+      name: track,
+      target: { sink: (source) => ({ object: (object) => catalogTrust.offer(source, object) }) },
+    });
+    manifests.addTrack({
+      name: trackOf(this.#namespace, manifestTrackName(CATALOG_TRACK_NAME)),
+      target: intake,
+    });
   }
 
   #unknown(cause: CountersignError): CountersignError {
-    return new CountersignError("broadcast-unknown", `No manifest peer knows the broadcast "${this.#options?.broadcast.join("/")}" yet.`, {
-      hint: "Check its name, and that its signer publishes to one of the manifest peers. It is asked for again and again.",
-      cause,
-    });
+    return new CountersignError(
+      "broadcast-unknown",
+      `No manifest peer knows the broadcast "${this.#options?.broadcast.join("/")}" yet.`,
+      {
+        hint: "Check its name, and that its signer publishes to one of the manifest peers. It is asked for again and again.",
+        cause,
+      },
+    );
   }
 
   #onCatalog(catalog: VerifiedCatalog): void {
@@ -218,7 +243,11 @@ export class BroadcastClient implements WorkerApi {
 
   // ---- playing ----
 
-  #play(catalog: Uint8Array, streamId: Uint8Array, pools: { manifests: SourcePool; objects: SourcePool } | undefined): Playing | undefined {
+  #play(
+    catalog: Uint8Array,
+    streamId: Uint8Array,
+    pools: { manifests: SourcePool; objects: SourcePool } | undefined,
+  ): Playing | undefined {
     if (this.#closed || !this.#keyRing) return undefined;
     let playing: Playing;
     try {
@@ -270,8 +299,13 @@ export class BroadcastClient implements WorkerApi {
 
   /** The first media are there: stored ones go in front, then the page may read. */
   async #begin(playing: Playing): Promise<void> {
-    const prepended = playing.prependStored().catch((thrown: unknown) => this.#warn(toCountersignError(thrown, "storage-failed")));
-    await Promise.race([prepended, new Promise<void>((resolve) => this.#clock.setTimer(STORED_LIST_MS, resolve))]);
+    const prepended = playing
+      .prependStored()
+      .catch((thrown: unknown) => this.#warn(toCountersignError(thrown, "storage-failed")));
+    await Promise.race([
+      prepended,
+      new Promise<void>((resolve) => this.#clock.setTimer(STORED_LIST_MS, resolve)),
+    ]);
     if (this.#playing === playing && !this.#closed) await this.#announce(playing);
   }
 
@@ -279,7 +313,13 @@ export class BroadcastClient implements WorkerApi {
     const startMs = await this.#startOf(playing);
     if (this.#playing !== playing || this.#closed) return;
     this.#announced = playing;
-    this.#emit({ type: "ready", tracks: playing.descriptions, epochMs: playing.times.epochMs, startMs, live: playing.live });
+    this.#emit({
+      type: "ready",
+      tracks: playing.descriptions,
+      epochMs: playing.times.epochMs,
+      startMs,
+      live: playing.live,
+    });
     this.#moveEdge(playing);
     this.#checkWaiting();
     this.#status?.update();
@@ -309,7 +349,8 @@ export class BroadcastClient implements WorkerApi {
         } else if (this.#announced === playing) this.#moveEdge(playing);
       },
       delivered: () => this.#status?.delivered(),
-      rejected: (pipeline, source, group, object, reason) => this.#onRejected(pipeline, source, group, object, reason),
+      rejected: (pipeline, source, group, object, reason) =>
+        this.#onRejected(pipeline, source, group, object, reason),
       hole: (pipeline, hole) => this.#onHole(pipeline, hole),
       trust: () => this.#status?.update(),
       problem: (error) => this.#warn(error),
@@ -322,7 +363,10 @@ export class BroadcastClient implements WorkerApi {
     const part = segment?.parts.at(-1);
     if (!part) return;
     const { timescale } = pipeline.playable;
-    this.#verified.add((part.startTicks / timescale) * 1000, ((part.startTicks + part.durationTicks) / timescale) * 1000);
+    this.#verified.add(
+      (part.startTicks / timescale) * 1000,
+      ((part.startTicks + part.durationTicks) / timescale) * 1000,
+    );
   }
 
   #moveEdge(playing: Playing): void {
@@ -332,8 +376,21 @@ export class BroadcastClient implements WorkerApi {
     this.#emit({ type: "edge", ...this.#edge });
   }
 
-  #onRejected(pipeline: TrackPipeline, url: SourceId, group: VarInt, object: VarInt, reason: RejectReason): void {
-    this.#emit({ type: "rejected", track: pipeline.playable.name, url, group: String(group), object: String(object), reason });
+  #onRejected(
+    pipeline: TrackPipeline,
+    url: SourceId,
+    group: VarInt,
+    object: VarInt,
+    reason: RejectReason,
+  ): void {
+    this.#emit({
+      type: "rejected",
+      track: pipeline.playable.name,
+      url,
+      group: String(group),
+      object: String(object),
+      reason,
+    });
   }
 
   #onHole(pipeline: TrackPipeline, hole: Hole): void {
@@ -438,7 +495,9 @@ export class BroadcastClient implements WorkerApi {
 }
 
 function checkedVersions(versions: readonly string[]): readonly Version[] {
-  const known = versions.filter((version): version is Version => supportedVersions.includes(version as Version));
+  const known = versions.filter((version): version is Version =>
+    supportedVersions.includes(version as Version),
+  );
   if (known.length > 0) return known;
   throw new CountersignError("invalid-options", `None of the versions ${versions.join(", ")} is known.`, {
     hint: `This build speaks ${supportedVersions.join(", ")}.`,

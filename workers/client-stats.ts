@@ -38,7 +38,11 @@ function add(a: SourceScore, b: Partial<SourceScore>): SourceScore {
   return sum;
 }
 
-function statsOf(kind: SourceStats["kind"], { source, state, error }: SourceStatus, score: SourceScore): SourceStats {
+function statsOf(
+  kind: SourceStats["kind"],
+  { source, state, error }: SourceStatus,
+  score: SourceScore,
+): SourceStats {
   return { url: source, kind, state, score, ...(error && { error: error.toData() }) };
 }
 
@@ -46,13 +50,21 @@ export function collectStats(input: StatsInput): WorkerStats {
   const { pipelines } = input;
   const manifests = input.manifests.map((status) => {
     const intakes = [input.catalogIntake, ...pipelines.map(({ intake }) => intake)];
-    const score = intakes.reduce((sum, intake) => (intake ? add(sum, intake.score(status.source)) : sum), NO_SCORE);
+    const score = intakes.reduce(
+      (sum, intake) => (intake ? add(sum, intake.score(status.source)) : sum),
+      NO_SCORE,
+    );
     return statsOf("manifests", status, score);
   });
   const objects = input.objects.map((status) =>
-    statsOf("objects", status, pipelines.reduce((sum, { merger }) => add(sum, merger.score(status.source)), NO_SCORE)),
+    statsOf(
+      "objects",
+      status,
+      pipelines.reduce((sum, { merger }) => add(sum, merger.score(status.source)), NO_SCORE),
+    ),
   );
-  const total = (of: (pipeline: TrackPipeline) => number): number => pipelines.reduce((sum, pipeline) => sum + of(pipeline), 0);
+  const total = (of: (pipeline: TrackPipeline) => number): number =>
+    pipelines.reduce((sum, pipeline) => sum + of(pipeline), 0);
   return {
     sources: [...objects, ...manifests],
     trust: input.trust,

@@ -18,7 +18,11 @@ export interface ClientStatusOptions {
   readonly manifests: SourcePool;
   readonly objects: SourcePool;
   readonly emit: (event: WorkerEvent) => void;
-  readonly facts: () => { readonly playing: Playing | undefined; readonly playable: boolean; readonly atLiveEdge: boolean };
+  readonly facts: () => {
+    readonly playing: Playing | undefined;
+    readonly playable: boolean;
+    readonly atLiveEdge: boolean;
+  };
 }
 
 /** From best to worst; a broadcast is as good as the worst of its tracks. */
@@ -37,7 +41,10 @@ export class ClientStatus {
   constructor(options: ClientStatusOptions) {
     this.#options = options;
     this.#startedMs = options.clock.now();
-    for (const [kind, pool] of [["manifests", options.manifests], ["objects", options.objects]] as const) {
+    for (const [kind, pool] of [
+      ["manifests", options.manifests],
+      ["objects", options.objects],
+    ] as const) {
       pool.on("source", ({ source, state, error }) => {
         options.emit({ type: "source", url: source, kind, state, ...(error && { reason: error.toData() }) });
         this.update();
@@ -51,7 +58,10 @@ export class ClientStatus {
 
   get trust(): TrustState {
     const states = this.#options.facts().playing?.pipelines.map((pipeline) => pipeline.trust.state) ?? [];
-    return states.reduce<TrustState>((worst, state) => (TRUST_ORDER.indexOf(state) > TRUST_ORDER.indexOf(worst) ? state : worst), states[0] ?? "waiting");
+    return states.reduce<TrustState>(
+      (worst, state) => (TRUST_ORDER.indexOf(state) > TRUST_ORDER.indexOf(worst) ? state : worst),
+      states[0] ?? "waiting",
+    );
   }
 
   /** Why there is no catalog, or that there is one now. */
@@ -78,9 +88,18 @@ export class ClientStatus {
     if (this.#closed) return;
     const derived = this.#derive();
     const told = this.#told;
-    if (told?.state === derived.state && told.error?.code === derived.error?.code && told.error?.message === derived.error?.message) return;
+    if (
+      told?.state === derived.state &&
+      told.error?.code === derived.error?.code &&
+      told.error?.message === derived.error?.message
+    )
+      return;
     this.#told = derived;
-    this.#options.emit({ type: "state", state: derived.state, ...(derived.error && { error: derived.error.toData() }) });
+    this.#options.emit({
+      type: "state",
+      state: derived.state,
+      ...(derived.error && { error: derived.error.toData() }),
+    });
   }
 
   close(): void {
@@ -94,7 +113,10 @@ export class ClientStatus {
       closed: false,
       fatal: this.#fatal,
       catalog: playing?.live === true,
-      manifestPeers: { ...manifestPeers, error: (manifestPeers.open > 0 ? this.#catalogProblem : undefined) ?? manifestPeers.error },
+      manifestPeers: {
+        ...manifestPeers,
+        error: (manifestPeers.open > 0 ? this.#catalogProblem : undefined) ?? manifestPeers.error,
+      },
       relays: this.#peers(this.#options.objects.sources()),
       trust: this.trust,
       delivering: this.#lastDeliveryMs !== undefined,
@@ -107,8 +129,12 @@ export class ClientStatus {
   }
 
   #peers(sources: readonly SourceStatus[]): PeerFacts {
-    const open = sources.filter(({ state }) => state === "active" || state === "standby" || state === "suspect").length;
-    const connecting = sources.filter(({ state, error }) => state === "connecting" && error === undefined).length;
+    const open = sources.filter(
+      ({ state }) => state === "active" || state === "standby" || state === "suspect",
+    ).length;
+    const connecting = sources.filter(
+      ({ state, error }) => state === "connecting" && error === undefined,
+    ).length;
     const failed = sources.find(({ error }) => error !== undefined);
     return { open, connecting, error: open === 0 ? failed?.error : undefined };
   }
@@ -119,16 +145,30 @@ export class ClientStatus {
     const relays = this.#peers(objects.sources());
     if (!playing?.live || relays.open === 0) return undefined;
     const nowMs = clock.now();
-    const spoken = Math.max(...playing.pipelines.map(({ lastTruthMs }) => lastTruthMs ?? Number.NEGATIVE_INFINITY));
+    const spoken = Math.max(
+      ...playing.pipelines.map(({ lastTruthMs }) => lastTruthMs ?? Number.NEGATIVE_INFINITY),
+    );
     // Only while the signer speaks can it be said that something is withheld.
-    if (nowMs - spoken > SIGNER_SPEAKS_MS || nowMs - (this.#lastDeliveryMs ?? this.#startedMs) < WITHHELD_AFTER_MS) return undefined;
+    if (
+      nowMs - spoken > SIGNER_SPEAKS_MS ||
+      nowMs - (this.#lastDeliveryMs ?? this.#startedMs) < WITHHELD_AFTER_MS
+    )
+      return undefined;
     const rejected = playing.pipelines.some(({ counts }) => counts.rejected > 0);
     return rejected
-      ? new CountersignError("all-relays-lie", "The relays send only media that the signer did not sign, so nothing is played.", {
-          hint: "Add a relay that serves the broadcast honestly; those that lie are banned and tried again later.",
-        })
-      : new CountersignError("no-object-relay", "The relays are connected and send nothing of what the signer signed.", {
-          hint: "Check that a publisher feeds them this broadcast, or add another relay.",
-        });
+      ? new CountersignError(
+          "all-relays-lie",
+          "The relays send only media that the signer did not sign, so nothing is played.",
+          {
+            hint: "Add a relay that serves the broadcast honestly; those that lie are banned and tried again later.",
+          },
+        )
+      : new CountersignError(
+          "no-object-relay",
+          "The relays are connected and send nothing of what the signer signed.",
+          {
+            hint: "Check that a publisher feeds them this broadcast, or add another relay.",
+          },
+        );
   }
 }

@@ -5,5 +5,9 @@ import { browserDial } from "../src/transport/browser-dial.ts";
 import { BroadcastClient } from "./broadcast-client.ts";
 
 exposeWorker(
-  new BroadcastClient({ dial: browserDial, clock: systemClock, onOnline: (listener) => addEventListener("online", listener) }),
+  new BroadcastClient({
+    dial: browserDial,
+    clock: systemClock,
+    onOnline: (listener) => addEventListener("online", listener),
+  }),
 );

@@ -86,9 +86,13 @@ export class PeerDialer {
 function digest(hash: Uint8Array | string): Uint8Array {
   if (typeof hash !== "string") return hash;
   if (!/^([0-9a-f]{2}){32}$/i.test(hash)) {
-    throw new CountersignError("invalid-options", `"${hash.slice(0, 80)}" is not the SHA-256 of a certificate.`, {
-      hint: "Give 64 hexadecimal digits, or 32 bytes.",
-    });
+    throw new CountersignError(
+      "invalid-options",
+      `"${hash.slice(0, 80)}" is not the SHA-256 of a certificate.`,
+      {
+        hint: "Give 64 hexadecimal digits, or 32 bytes.",
+      },
+    );
   }
   return Uint8Array.from(hash.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
 }

@@ -15,7 +15,8 @@ function playable(catalog: Catalog, track: CatalogTrack, namespace: Namespace): 
   const signed = manifestTrackFor(catalog, track.name, track.namespace) !== undefined;
   // Tracks of another namespace are another publisher's: this broadcast's signer does not speak for them.
   const own = namespaceKey(fullTrackName(namespace, track).namespace) === namespaceKey(namespace);
-  if (track.packaging !== "cmaf" || !initSegment || !signed || !own || track.codec === undefined) return undefined;
+  if (track.packaging !== "cmaf" || !initSegment || !signed || !own || track.codec === undefined)
+    return undefined;
   if (role !== "video" && role !== "audio") return undefined;
   return {
     name: track.name,
@@ -44,9 +45,13 @@ export function choosePlayableTracks(catalog: Catalog, namespace: Namespace): re
     .map((role) => candidates.find((track) => track.role === role))
     .filter((track) => track !== undefined);
   if (chosen.length === 0) {
-    throw new CountersignError("media-unsupported", "The broadcast has no signed track that can be played here.", {
-      hint: "Publish H.264 or HEVC video and AAC audio as CMAF, each with a manifest track.",
-    });
+    throw new CountersignError(
+      "media-unsupported",
+      "The broadcast has no signed track that can be played here.",
+      {
+        hint: "Publish H.264 or HEVC video and AAC audio as CMAF, each with a manifest track.",
+      },
+    );
   }
   return chosen;
 }

@@ -29,25 +29,35 @@ test("playing at the edge is live, behind it by choice is rewound", () => {
 
 test("before anything answered it is connecting, not offline", () => {
   const dialing = { open: 0, connecting: 1, error: undefined };
-  expect(stateOf({ catalog: false, delivering: false, manifestPeers: dialing, relays: dialing })).toBe("connecting");
+  expect(stateOf({ catalog: false, delivering: false, manifestPeers: dialing, relays: dialing })).toBe(
+    "connecting",
+  );
 });
 
 test("a manifest peer without a catalog yet is waiting, and carries what the peer said", () => {
   const error = new CountersignError("broadcast-unknown", "nobody knows it");
-  const derived = derivePlayerState({ ...playing, catalog: false, manifestPeers: { open: 1, connecting: 0, error } });
+  const derived = derivePlayerState({
+    ...playing,
+    catalog: false,
+    manifestPeers: { open: 1, connecting: 0, error },
+  });
   expect(derived).toEqual({ state: "waiting", error });
 });
 
 test("with every peer gone, stored media makes it offline", () => {
   expect(stateOf({ manifestPeers: none, relays: none })).toBe("offline");
   expect(stateOf({ manifestPeers: none, relays: none, catalog: false, delivering: false })).toBe("offline");
-  expect(stateOf({ manifestPeers: none, relays: none, playable: false, catalog: false, delivering: false })).toBe("connecting");
+  expect(
+    stateOf({ manifestPeers: none, relays: none, playable: false, catalog: false, delivering: false }),
+  ).toBe("connecting");
 });
 
 test("what plays from the store alone is offline even while peers are still being dialed", () => {
   const dialing = { open: 0, connecting: 1, error: undefined };
   expect(stateOf({ manifestPeers: dialing, relays: dialing, storedOnly: true })).toBe("offline");
-  expect(stateOf({ manifestPeers: dialing, relays: dialing, catalog: false, playable: false })).toBe("connecting");
+  expect(stateOf({ manifestPeers: dialing, relays: dialing, catalog: false, playable: false })).toBe(
+    "connecting",
+  );
 });
 
 test("a silent signer is stale even while relays go on sending", () => {
@@ -58,7 +68,10 @@ test("a silent signer is stale even while relays go on sending", () => {
 
 test("when every relay lies it is blocked and says so", () => {
   const blocked = new CountersignError("all-relays-lie", "they lie");
-  expect(derivePlayerState({ ...playing, blocked, delivering: false })).toEqual({ state: "blocked", error: blocked });
+  expect(derivePlayerState({ ...playing, blocked, delivering: false })).toEqual({
+    state: "blocked",
+    error: blocked,
+  });
 });
 
 test("two signed truths end it, whatever else is well", () => {

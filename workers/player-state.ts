@@ -45,14 +45,19 @@ export function derivePlayerState(facts: PlayerFacts): DerivedState {
   if (facts.trust === "equivocation") {
     return {
       state: "failed",
-      error: new CountersignError("manifest-equivocation", "The signer signed two different truths for one place of this broadcast.", {
-        hint: "Do not trust this broadcast until its publisher explains; both manifests are kept as evidence.",
-      }),
+      error: new CountersignError(
+        "manifest-equivocation",
+        "The signer signed two different truths for one place of this broadcast.",
+        {
+          hint: "Do not trust this broadcast until its publisher explains; both manifests are kept as evidence.",
+        },
+      ),
     };
   }
   const reachable = facts.manifestPeers.open + facts.relays.open > 0;
   const pending = facts.manifestPeers.connecting + facts.relays.connecting > 0;
-  if (!reachable && facts.playable && (facts.storedOnly || !pending)) return { state: "offline", error: facts.relays.error ?? facts.manifestPeers.error };
+  if (!reachable && facts.playable && (facts.storedOnly || !pending))
+    return { state: "offline", error: facts.relays.error ?? facts.manifestPeers.error };
   if (!facts.catalog) {
     if (facts.manifestPeers.open > 0) return { state: "waiting", error: facts.manifestPeers.error };
     return { state: "connecting", error: facts.manifestPeers.error };
@@ -61,14 +66,19 @@ export function derivePlayerState(facts: PlayerFacts): DerivedState {
   if (facts.trust === "stale") {
     return {
       state: "stale",
-      error: new CountersignError("manifest-expired", "The signer has gone silent, so nothing new can be verified.", {
-        hint: "Playback stops at the last verified moment and goes on by itself when a manifest peer is back.",
-      }),
+      error: new CountersignError(
+        "manifest-expired",
+        "The signer has gone silent, so nothing new can be verified.",
+        {
+          hint: "Playback stops at the last verified moment and goes on by itself when a manifest peer is back.",
+        },
+      ),
     };
   }
   if (facts.blocked) return { state: "blocked", error: facts.blocked };
   if (!facts.delivering) {
-    if (facts.trust === "waiting" && facts.manifestPeers.open > 0) return { state: "waiting", error: facts.manifestPeers.error };
+    if (facts.trust === "waiting" && facts.manifestPeers.open > 0)
+      return { state: "waiting", error: facts.manifestPeers.error };
     return { state: "connecting", error: facts.relays.error };
   }
   return { state: facts.atLiveEdge ? "live" : "rewound", error: undefined };

@@ -5,12 +5,12 @@
  */
 import { parseCatalog } from "../src/catalog/parse.ts";
 import type { Clock } from "../src/clock.ts";
+import type { CountersignError } from "../src/errors.ts";
 import type { SourcePool } from "../src/merge/source-pool.ts";
 import { Presentation } from "../src/playback/presentation.ts";
 import { TrackWindow, WINDOW_SEGMENTS } from "../src/playback/track-window.ts";
 import type { PlayableTrack } from "../src/playback/types.ts";
 import type { ReplayStore } from "../src/replay/types.ts";
-import type { CountersignError } from "../src/errors.ts";
 import type { TimeRange, TrackDescription } from "../src/rpc/protocol.ts";
 import type { KeyRing } from "../src/trust/key-ring.ts";
 import { type Namespace, trackOf } from "../src/wire/names.ts";
@@ -49,7 +49,10 @@ export class Playing {
   readonly #options: PlayingOptions;
 
   /** Throws what parseCatalog() and choosePlayableTracks() throw. `pools` undefined: play what is stored. */
-  constructor(options: PlayingOptions, pools: { readonly manifests: SourcePool; readonly objects: SourcePool } | undefined) {
+  constructor(
+    options: PlayingOptions,
+    pools: { readonly manifests: SourcePool; readonly objects: SourcePool } | undefined,
+  ) {
     const catalog = parseCatalog(options.catalog);
     this.#options = options;
     this.streamId = options.streamId;
@@ -121,7 +124,10 @@ export class Playing {
   async storedRanges(): Promise<readonly TimeRange[]> {
     const { groupMs } = this.times;
     const ranges = (await this.#tracks[0]?.stored?.ranges()) ?? [];
-    return ranges.map(({ first, last }) => ({ startMs: Number(first) * groupMs, endMs: (Number(last) + 1) * groupMs }));
+    return ranges.map(({ first, last }) => ({
+      startMs: Number(first) * groupMs,
+      endMs: (Number(last) + 1) * groupMs,
+    }));
   }
 
   close(): void {
@@ -131,13 +137,24 @@ export class Playing {
 
   #track(playable: PlayableTrack): PlayingTrack {
     const { namespace, streamId, keyRing, clock, store, listener, onCorrupt } = this.#options;
-    const stored = store && new StoredTrack({ store, track: trackOf(namespace, playable.name), streamId, keyRing, onCorrupt });
-    if (!this.live) return { playable, stored, window: new TrackWindow(playable, { maxSegments: STORED_SEGMENTS }), pipeline: undefined };
+    const stored =
+      store &&
+      new StoredTrack({ store, track: trackOf(namespace, playable.name), streamId, keyRing, onCorrupt });
+    if (!this.live)
+      return {
+        playable,
+        stored,
+        window: new TrackWindow(playable, { maxSegments: STORED_SEGMENTS }),
+        pipeline: undefined,
+      };
     const pipeline = new TrackPipeline({ playable, namespace, streamId, keyRing, clock, store, listener });
     return { playable, stored, window: pipeline.window, pipeline };
   }
 
-  #bound(of: (window: TrackWindow) => number | undefined, choose: (...values: number[]) => number): number | undefined {
+  #bound(
+    of: (window: TrackWindow) => number | undefined,
+    choose: (...values: number[]) => number,
+  ): number | undefined {
     const values = this.#tracks.flatMap(({ window, playable }) => {
       const ticks = of(window);
       return ticks === undefined ? [] : [(ticks / playable.timescale) * 1000];

@@ -5,9 +5,9 @@
  * loaded with no network finds everything from the name alone.
  */
 import { decode, encode } from "cborg";
-import type { PlayableTrack } from "../src/playback/types.ts";
-import type { StoredSegment } from "../src/playback/track-window.ts";
 import { CountersignError } from "../src/errors.ts";
+import type { StoredSegment } from "../src/playback/track-window.ts";
+import type { PlayableTrack } from "../src/playback/types.ts";
 import { storedTrackKey } from "../src/replay/track-key.ts";
 import type { GroupRange, ReplayStore } from "../src/replay/types.ts";
 import { verifyStoredGroup } from "../src/trust/archive.ts";
@@ -89,7 +89,10 @@ export async function readCatalog(
     properties: EMPTY,
     payload: record.payload,
   };
-  const verdict = await verifyStoredGroup({ group: object.group, evidence: record.evidence, objects: [object] }, { track: catalogTrack, keyRing });
+  const verdict = await verifyStoredGroup(
+    { group: object.group, evidence: record.evidence, objects: [object] },
+    { track: catalogTrack, keyRing },
+  );
   const [verified] = verdict.objects;
   return verified && verdict.streamId ? { payload: verified.payload, streamId: verdict.streamId } : undefined;
 }
@@ -126,7 +129,10 @@ export class StoredTrack {
     if (verdict.objects.length > 0) return verdict.objects;
     throw (
       verdict.error ??
-      new CountersignError("range-unavailable", `Group ${group} is stored without its proof, so it cannot be played.`)
+      new CountersignError(
+        "range-unavailable",
+        `Group ${group} is stored without its proof, so it cannot be played.`,
+      )
     );
   }
 
@@ -143,7 +149,12 @@ export class StoredTrack {
    * The newest stored groups, at most `most` and oldest first, without any at or above `below`; placed in time by the broadcast's regular group length. The groups at both
    * ends of a stored stretch are verified first: they may have been cut short when the page went away.
    */
-  async segments(playable: PlayableTrack, groupMs: number, most: number, below?: VarInt): Promise<StoredSegment[]> {
+  async segments(
+    playable: PlayableTrack,
+    groupMs: number,
+    most: number,
+    below?: VarInt,
+  ): Promise<StoredSegment[]> {
     const ticks = (groupMs / 1000) * playable.timescale;
     const segments: StoredSegment[] = [];
     for (const range of [...(await this.ranges())].reverse()) {

@@ -26,7 +26,8 @@ export class TimeRanges {
     const joined: { startMs: number; endMs: number }[] = [];
     for (const range of this.#ranges) {
       const before = joined.at(-1);
-      if (before && range.startMs <= before.endMs + JOIN_MS) before.endMs = Math.max(before.endMs, range.endMs);
+      if (before && range.startMs <= before.endMs + JOIN_MS)
+        before.endMs = Math.max(before.endMs, range.endMs);
       else joined.push(range);
     }
     this.#ranges = joined.slice(-MAX_RANGES);

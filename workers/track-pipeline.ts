@@ -4,9 +4,10 @@
  *   relays ─► pool ─► merger ─► sequencer ─► window          manifest peers ─► intake ─► trust
  *                        └────► store                                                  └─► merger, sequencer
  */
-import type { Clock } from "../src/clock.ts";
-import { toCountersignError, type CountersignError } from "../src/errors.ts";
+
 import { manifestTrackName } from "../src/catalog/build.ts";
+import type { Clock } from "../src/clock.ts";
+import { type CountersignError, toCountersignError } from "../src/errors.ts";
 import { isProvenLie } from "../src/merge/lie-record.ts";
 import { TrackSequencer } from "../src/merge/sequencer.ts";
 import type { SourcePool } from "../src/merge/source-pool.ts";
@@ -43,7 +44,13 @@ export interface TrackListener {
   appended(pipeline: TrackPipeline): void;
   /** Something was delivered, in whatever order. */
   delivered(): void;
-  rejected(pipeline: TrackPipeline, source: SourceId, group: VarInt, object: VarInt, reason: RejectReason): void;
+  rejected(
+    pipeline: TrackPipeline,
+    source: SourceId,
+    group: VarInt,
+    object: VarInt,
+    reason: RejectReason,
+  ): void;
   hole(pipeline: TrackPipeline, hole: Hole): void;
   trust(pipeline: TrackPipeline, state: TrustState): void;
   /** Verified bytes that are not media: the signer signed nonsense. */
@@ -91,7 +98,8 @@ export class TrackPipeline {
         name: trackOf(namespace, manifestTrackName(playable.name)),
         target: this.intake,
         // A manifest peer that comes back is asked for all that it, or its absence, withheld.
-        needed: () => (this.trust.latestGroup === undefined ? undefined : { group: this.trust.latestGroup, object: 0 }),
+        needed: () =>
+          this.trust.latestGroup === undefined ? undefined : { group: this.trust.latestGroup, object: 0 },
       }),
       objects.addMergedTrack(name, this.merger, this.#sequencer, {
         priority: playable.role === "audio" ? AUDIO_PRIORITY : VIDEO_PRIORITY,
