@@ -136,18 +136,9 @@ export class StoredTrack {
     );
   }
 
-  /** Whether this group can be played: read and verified. */
-  async playable(group: VarInt): Promise<boolean> {
-    try {
-      return ((await this.group(group)) ?? []).length > 0;
-    } catch {
-      return false;
-    }
-  }
-
   /**
-   * The newest stored groups, at most `most` and oldest first, without any at or above `below`; placed in time by the broadcast's regular group length. The groups at both
-   * ends of a stored stretch are verified first: they may have been cut short when the page went away.
+   * The newest groups that are stored whole, at most `most` and oldest first, without any at or above `below`; placed in time by the broadcast's regular group length. Their
+   * proof is checked when they are read; groups that were cut short when a page went away have none and are left out.
    */
   async segments(
     playable: PlayableTrack,
@@ -155,18 +146,19 @@ export class StoredTrack {
     most: number,
     below?: VarInt,
   ): Promise<StoredSegment[]> {
+    const { store } = this.#options;
     const ticks = (groupMs / 1000) * playable.timescale;
+    const newest = (await this.ranges()).at(-1)?.last;
+    if (newest === undefined) return [];
+    const last = below !== undefined && below <= newest ? Number(below) - 1 : Number(newest);
+    const first = Math.max(0, last - most + 1);
+    if (last < first) return [];
     const segments: StoredSegment[] = [];
-    for (const range of [...(await this.ranges())].reverse()) {
-      let last = Number(range.last);
-      if (below !== undefined && last >= Number(below)) last = Number(below) - 1;
-      let first = Math.max(Number(range.first), last - (most - segments.length) + 1);
-      if (last >= first && !(await this.playable(last))) last -= 1;
-      if (last > first && first === Number(range.first) && !(await this.playable(first))) first += 1;
-      for (let group = last; group >= first && segments.length < most; group--) {
+    for (const range of await store.wholeRanges(this.key, { first, last })) {
+      for (let group = Number(range.first); group <= Number(range.last); group++) {
         segments.push({ group, startTicks: group * ticks, durationTicks: ticks });
       }
     }
-    return segments.reverse();
+    return segments;
   }
 }

@@ -241,6 +241,24 @@ export function replayStoreContract(subject: StoreSubject): ContractCase[] {
       }),
     },
     {
+      name: "lists as whole only groups that were sealed whole, and only those asked for",
+      run: withStore(async (store) => {
+        const proof = [utf8Encode("proof")];
+        const object = contractObject(0, 0);
+        await fill(store, [
+          { group: 3, complete: true, evidence: proof, objects: [{ ...object, group: 3 }] },
+          { group: 4, complete: true, evidence: proof, objects: [{ ...object, group: 4 }] },
+          { group: 5, complete: false, evidence: proof, objects: [{ ...object, group: 5 }] },
+        ]);
+        // A group that was cut short by a reload has objects and no proof.
+        store.put(TRACK, contractObject(6, 0), await subject.leafDigest(contractObject(6, 0)));
+        await store.flush();
+        same(await store.wholeRanges(TRACK, range(0, 100)), [range(3, 4)], "all of them");
+        same(await store.wholeRanges(TRACK, range(4, 7)), [range(4, 4)], "a part");
+        same(await store.wholeRanges("none", range(0, 100)), [], "an unknown track");
+      }),
+    },
+    {
       name: "does not call a group stored that has evidence only",
       run: withStore(async (store) => {
         store.seal(TRACK, 4, [utf8Encode("early")], false);

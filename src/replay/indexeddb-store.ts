@@ -31,6 +31,7 @@ import type {
   StoreEstimate,
   TrackKey,
 } from "./types.ts";
+import { readWholeRanges } from "./whole-groups.ts";
 import { writeBatch } from "./write-batch.ts";
 import type { WriteBatch } from "./write-queue.ts";
 import { WriteQueue } from "./write-queue.ts";
@@ -169,6 +170,10 @@ export class IndexedDbStore implements ReplayStore {
     );
     if (read.damage !== undefined) await this.#dropDamage(track, group, read.damage);
     return read.stored;
+  }
+
+  wholeRanges(track: TrackKey, range: GroupRange, signal?: AbortSignal): Promise<readonly GroupRange[]> {
+    return this.#read((database) => readWholeRanges(database, track, range), signal);
   }
 
   async flush(): Promise<void> {

@@ -119,6 +119,24 @@ export class MemoryStore implements ReplayStore {
     return { group, complete: entry.sealed, evidence: entry.evidence, objects };
   }
 
+  async wholeRanges(
+    track: TrackKey,
+    { first, last }: GroupRange,
+    signal?: AbortSignal,
+  ): Promise<readonly GroupRange[]> {
+    this.#open(signal);
+    const whole: GroupRange[] = [];
+    const groups = [...(this.#tracks.get(track)?.groups.values() ?? [])].sort((a, b) =>
+      a.group < b.group ? -1 : 1,
+    );
+    for (const entry of groups) {
+      const inside = entry.group >= first && entry.group <= last;
+      if (inside && entry.sealed && entry.evidence.length > 0 && entry.objects.size > 0)
+        addInPlace(whole, entry.group);
+    }
+    return whole;
+  }
+
   keep(track: TrackKey, ranges: readonly GroupRange[]): void {
     this.#track(track).kept = [...ranges];
   }

@@ -151,6 +151,10 @@ class FallbackStore implements ReplayStore {
     return this.#current.group(track, group, signal);
   }
 
+  wholeRanges(track: TrackKey, range: GroupRange, signal?: AbortSignal): Promise<readonly GroupRange[]> {
+    return this.#current.wholeRanges(track, range, signal);
+  }
+
   keep(track: TrackKey, ranges: readonly GroupRange[]): void {
     this.#kept.set(track, ranges);
     this.#current.keep(track, ranges);

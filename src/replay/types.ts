@@ -102,6 +102,10 @@ export interface ReplayStore extends GroupSource {
   /** Deletes every track and small value whose key begins with `prefix`: a broadcast, or everything (""). */
   forget(prefix: string): Promise<void>;
   on<K extends keyof ReplayStoreEvents>(type: K, listener: (event: ReplayStoreEvents[K]) => void): () => void;
+  /**
+   * Those groups among first..last that are stored whole, with what proves them: a list of them can be offered to a player. Reads no media, so it is cheap for hours of groups.
+   */
+  wholeRanges(track: TrackKey, range: GroupRange, signal?: AbortSignal): Promise<readonly GroupRange[]>;
   /** Writes what is queued, then lets go. Later puts are ignored, later reads reject with storage-failed. */
   close(): Promise<void>;
 }
