@@ -53,6 +53,9 @@ const STATUS_INTERVAL_MS = 500;
 /** The viewer's position is kept this often while playing. */
 const POSITION_INTERVAL_MS = 2000;
 
+/** Stored media that must be left to play for a viewer to begin where they were; whoever was nearly at the end of it sees it from the beginning. */
+const LEAST_LEFT_MS = 10_000;
+
 /** What the client is made of; tests give their own. */
 export interface ClientEnvironment {
   readonly dial: Dial;
@@ -87,6 +90,8 @@ export class BroadcastClient implements WorkerApi {
   #playhead: PlayheadReport | undefined;
   #positionKeptMs = 0;
   #cancelTimer: (() => void) | undefined;
+  /** The store is open, or will not be; never rejects. */
+  #opening: Promise<void> = Promise.resolve();
   #closed = false;
 
   constructor(environment: ClientEnvironment) {
@@ -108,7 +113,7 @@ export class BroadcastClient implements WorkerApi {
     });
     this.#environment.onOnline?.(() => dialer.wake());
     // Dialing does not wait for the store, nor the other way round.
-    const opening = options.replay.enabled ? this.#openStore(options) : undefined;
+    if (options.replay.enabled) this.#opening = this.#openStore(options);
     const manifests = new SourcePool({
       clock: this.#clock,
       provider: dialer.provider(options.manifests),
@@ -134,9 +139,10 @@ export class BroadcastClient implements WorkerApi {
     });
     this.#readCatalog(manifests, this.#keyRing);
     this.#tick();
-    await opening;
+    await this.#opening;
     if (this.#closed || !this.#store) return;
     this.#clock.setTimer(OFFLINE_AFTER_MS, () => void this.#playStored());
+    manifests.on("starved", () => void this.#playStored());
   }
 
   resource(request: ResourceRequest): Promise<ResourceResponse> {
@@ -199,7 +205,7 @@ export class BroadcastClient implements WorkerApi {
     const intake = new ManifestIntake(trust, () => undefined);
     this.#catalogTrust = catalogTrust;
     this.#catalogIntake = intake;
-    catalogTrust.on("catalog", (catalog) => this.#onCatalog(catalog));
+    catalogTrust.on("catalog", (catalog) => void this.#onCatalog(catalog));
     catalogTrust.on("rejected", ({ error }) => this.#status?.catalogProblem(error));
     trust.on("refused", ({ error }) => this.#status?.catalogProblem(error));
     trust.on("state", ({ state, error }) => {
@@ -230,8 +236,11 @@ export class BroadcastClient implements WorkerApi {
     );
   }
 
-  #onCatalog(catalog: VerifiedCatalog): void {
+  async #onCatalog(catalog: VerifiedCatalog): Promise<void> {
     this.#status?.catalogProblem(undefined);
+    // Pipelines are given the store when they are made: one that began without would keep nothing for as long as it lives.
+    await this.#opening;
+    if (this.#closed) return;
     if (this.#store) keepCatalog(this.#store, this.#namespace, catalog);
     // The same catalog is signed anew every few seconds.
     const digest = `${String(catalog.streamId)}/${String(catalog.digest)}`;
@@ -332,7 +341,8 @@ export class BroadcastClient implements WorkerApi {
     const edgeMs = playing.edgeMs ?? startMs;
     if (playing.live && this.#options?.resume !== "position") return edgeMs;
     const kept = await this.#keptPosition();
-    if (kept !== undefined && kept >= startMs && kept < edgeMs) return kept;
+    const leastLeftMs = playing.live ? 0 : LEAST_LEFT_MS;
+    if (kept !== undefined && kept >= startMs && kept < edgeMs - leastLeftMs) return kept;
     return playing.live ? edgeMs : startMs;
   }
 

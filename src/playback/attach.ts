@@ -95,6 +95,8 @@ export class Attachment {
   /** Begins to load; the worker holds the first answer until there is something to play. */
   async load(): Promise<void> {
     await this.#attached;
+    // Another source has a clock of its own.
+    this.#stretches = [];
     if (!this.#destroyed) this.hls.loadSource(MAIN_PLAYLIST_URL);
   }
 

@@ -1,8 +1,8 @@
 /**
  * Walking the boxes of an ISO base media file (ISO/IEC 14496-12 §4.2) without trusting a byte of it.
  *
- * What is read here was signed, but a signer can be wrong too, and with `requireManifest: false` nobody signed it. So every length is checked against what holds
- * it, and every loop is bounded by the bytes there are.
+ * What is read here was signed, but a signer can be wrong too. So every length is checked against what holds it, and every loop is bounded by the
+ * bytes there are.
  */
 import { CountersignError } from "../errors.ts";
 

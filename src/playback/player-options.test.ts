@@ -34,7 +34,6 @@ describe("options", () => {
       objects: [{ url: "https://a.example/moq" }, { url: "https://b.example:4443/moq" }],
       manifests: [{ url: "https://m.example/moq" }],
       roots: [KEY],
-      requireManifest: true,
       targetLatencyMs: 400,
       resume: "live",
       replay: { enabled: true, maxAgeMs: 72 * 3600 * 1000, maxBytes: undefined },
@@ -67,11 +66,6 @@ describe("options", () => {
     expect(
       parseOptions({ ...GOOD, objects: ["https://a.example", "https://a.example"] }).objects,
     ).toHaveLength(1);
-  });
-
-  test("without a manifest need neither keys nor manifest peers", () => {
-    const open = parseOptions({ ...GOOD, manifests: [], trust: { roots: [], requireManifest: false } });
-    expect(open).toMatchObject({ requireManifest: false, manifests: [], roots: [] });
   });
 
   test("are copied: what the app does to its key afterwards changes nothing", () => {

@@ -10,8 +10,6 @@ export type PeerInput = string | PeerOptions;
 export interface TrustOptions {
   /** Ed25519 public keys that may sign: 32 bytes each, raw, as 64 hexadecimal digits, or as base64url. */
   readonly roots: readonly (string | Uint8Array)[];
-  /** Default true: not one byte that a root (or whom it delegated to) did not sign for is stored or shown. */
-  readonly requireManifest?: boolean;
 }
 
 export interface ReplayOptions {
@@ -117,7 +115,6 @@ export function parseOptions(options: PlayerOptions): OpenOptions {
   if (typeof options !== "object" || options === null) {
     refuse("createPlayer was given no options.", "Pass { broadcast, objects, manifests, trust: { roots } }.");
   }
-  const requireManifest = options.trust?.requireManifest ?? true;
   const targetLatencyMs = options.targetLatencyMs ?? DEFAULT_TARGET_LATENCY_MS;
   if (!(targetLatencyMs >= MIN_TARGET_LATENCY_MS && targetLatencyMs <= MAX_TARGET_LATENCY_MS)) {
     refuse(
@@ -139,15 +136,13 @@ export function parseOptions(options: PlayerOptions): OpenOptions {
   }
   return {
     broadcast: parseBroadcast(options.broadcast),
-    objects: parsePeers(options.objects, "objects", "the address of at least one object relay", true),
+    objects: parsePeers(options.objects, "objects", "the address of at least one object relay"),
     manifests: parsePeers(
       options.manifests,
       "manifests",
       "the address of a peer that carries the signer's manifests",
-      requireManifest,
     ),
-    roots: parseRoots(options.trust?.roots, requireManifest),
-    requireManifest,
+    roots: parseRoots(options.trust?.roots),
     targetLatencyMs,
     resume,
     replay: parseReplay(options.replay ?? true),
@@ -172,15 +167,10 @@ function parseBroadcast(broadcast: PlayerOptions["broadcast"]): string[] {
   return [...fields];
 }
 
-function parsePeers(
-  peers: readonly PeerInput[],
-  option: string,
-  what: string,
-  needed: boolean,
-): PeerOptions[] {
+function parsePeers(peers: readonly PeerInput[], option: string, what: string): PeerOptions[] {
   if (!Array.isArray(peers ?? [])) refuse(`${option} is not a list.`, `Pass a list with ${what}.`);
   const list = peers ?? [];
-  if (list.length === 0 && needed) refuse(`${option} is empty.`, `Pass ${what}.`);
+  if (list.length === 0) refuse(`${option} is empty.`, `Pass ${what}.`);
   if (list.length > MAX_PEERS)
     refuse(`${option} has ${list.length} peers; ${MAX_PEERS} are possible.`, "Leave some out.");
   const parsed = list.map((peer) => parsePeer(peer, option));
@@ -240,12 +230,12 @@ function parseDigest(hash: Uint8Array | string, peer: string): Uint8Array {
   return new Uint8Array(bytes);
 }
 
-function parseRoots(roots: TrustOptions["roots"] | undefined, needed: boolean): Uint8Array[] {
+function parseRoots(roots: TrustOptions["roots"] | undefined): Uint8Array[] {
   const hint =
     "Pass the signer's Ed25519 public key in trust.roots: 32 bytes, 64 hexadecimal digits, or base64url.";
   if (!Array.isArray(roots ?? [])) refuse("trust.roots is not a list.", hint);
   const list = roots ?? [];
-  if (list.length === 0 && needed) refuse("trust.roots is empty, so nothing could ever be trusted.", hint);
+  if (list.length === 0) refuse("trust.roots is empty, so nothing could ever be trusted.", hint);
   return list.map((root, index) => {
     const bytes = typeof root === "string" ? bytesFromText(root) : root;
     if (!(bytes instanceof Uint8Array) || bytes.byteLength !== KEY_BYTES) {

@@ -54,6 +54,7 @@ class WorkerPlayer implements Player {
   readonly #controller: LatencyController;
   readonly #edge = new EdgeClock();
   readonly #autoplay: boolean;
+  readonly #resumesPosition: boolean;
   readonly #createdAt = performance.now();
   readonly #listening = new AbortController();
   readonly #timer: ReturnType<typeof setInterval>;
@@ -64,6 +65,8 @@ class WorkerPlayer implements Player {
   #tracks: readonly TrackDescription[] = [];
   #epochMs: number | undefined;
   #workerStats: WorkerStats | undefined;
+  /** Where playback is to begin, until it has; undefined: at the live edge. */
+  #startMs: number | undefined;
   #autoplayBlocked = false;
   #begun = false;
   #stalls = 0;
@@ -77,6 +80,7 @@ class WorkerPlayer implements Player {
   constructor(video: HTMLVideoElement, options: PlayerOptions, open: OpenOptions) {
     this.video = video;
     this.#autoplay = options.autoplay ?? video.autoplay;
+    this.#resumesPosition = open.resume === "position";
     this.#controller = new LatencyController(open.targetLatencyMs);
     this.#client = connectWorker(makeWorker(options));
     this.#attachment = new Attachment(video, this.#client, {
@@ -86,6 +90,7 @@ class WorkerPlayer implements Player {
     });
     this.#client.on("event", (event) => this.#onWorkerEvent(event));
     this.#client.on("failed", (error) => this.#fail(error));
+    this.#attachment.on("mapped", () => this.#seekToStart());
     this.#attachment.on("error", (error) => this.#fail(error));
     this.#attachment.on("warning", (error) => this.#emitter.emit("warning", error));
     this.#listen();
@@ -227,9 +232,14 @@ class WorkerPlayer implements Player {
         const { type: _, ...ready } = event;
         this.#tracks = ready.tracks;
         this.#epochMs = ready.epochMs;
+        // Where nothing is live, or the viewer asked for where they were, nobody pulls the picture to the edge.
+        this.#startMs = ready.live && !this.#resumesPosition ? undefined : ready.startMs;
+        if (this.#startMs === undefined) this.#controller.follow();
+        else this.#controller.release();
         this.#emitter.emit("ready", ready);
         void this.#attachment.load();
-        if (this.#autoplay) this.#play();
+        // A second time, when the network is back: then a viewer who paused wants it so.
+        if (this.#autoplay && !(this.#begun && this.video.paused && !this.video.ended)) this.#play();
         return;
       }
       case "stats":
@@ -275,7 +285,7 @@ class WorkerPlayer implements Player {
     });
     on("play", () => {
       // Whoever was let in late (a click after blocked autoplay) wants to see what is live.
-      if (!this.#begun) this.#seekToEdge();
+      if (!this.#begun && this.#controller.following) this.#seekToEdge();
       else if (this.#behindMs() > LEFT_EDGE_MS) this.#controller.release();
       this.#showState();
     });
@@ -317,6 +327,15 @@ class WorkerPlayer implements Player {
     const elementS =
       edgeMs === undefined ? undefined : this.#attachment.toElementS(edgeMs - this.#targetMs());
     if (elementS !== undefined) this.#seekElement(elementS);
+  }
+
+  #seekToStart(): void {
+    const startMs = this.#startMs;
+    const elementS = startMs === undefined ? undefined : this.#attachment.toElementS(startMs);
+    if (startMs === undefined || elementS === undefined) return;
+    this.#startMs = undefined;
+    if ((this.#edge.edgeMs ?? startMs) - startMs <= LEFT_EDGE_MS) this.#controller.follow();
+    else this.#seekElement(elementS);
   }
 
   #seekElement(elementS: number): void {

@@ -25,7 +25,6 @@ export interface OpenOptions {
   readonly manifests: readonly PeerOptions[];
   /** Raw Ed25519 public keys (32 bytes each). */
   readonly roots: readonly Uint8Array[];
-  readonly requireManifest: boolean;
   /** Distance to the live edge to aim for. */
   readonly targetLatencyMs: number;
   /** Where a rewound viewer takes up again after a reload. */
