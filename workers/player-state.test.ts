@@ -55,6 +55,7 @@ test("with every peer gone, stored media makes it offline", () => {
 test("what plays from the store alone is offline even while peers are still being dialed", () => {
   const dialing = { open: 0, connecting: 1, error: undefined };
   expect(stateOf({ manifestPeers: dialing, relays: dialing, storedOnly: true })).toBe("offline");
+  expect(stateOf({ manifestPeers: none, storedOnly: true, catalog: false })).toBe("offline");
   expect(stateOf({ manifestPeers: dialing, relays: dialing, catalog: false, playable: false })).toBe(
     "connecting",
   );
