@@ -268,6 +268,7 @@ export class BroadcastClient implements WorkerApi {
           keyRing: this.#keyRing,
           clock: this.#clock,
           store: this.#store,
+          startWithMs: this.#options?.targetLatencyMs ?? 0,
           listener: this.#listener(),
           onCorrupt: (error) => this.#warn(error),
         },

@@ -56,7 +56,8 @@ export function derivePlayerState(facts: PlayerFacts): DerivedState {
   }
   const reachable = facts.manifestPeers.open + facts.relays.open > 0;
   const pending = facts.manifestPeers.connecting + facts.relays.connecting > 0;
-  if (!reachable && facts.playable && (facts.storedOnly || !pending))
+  // What is stored goes on playing until live media take its place, however many peers answer meanwhile.
+  if (facts.playable && (facts.storedOnly || (!reachable && !pending)))
     return { state: "offline", error: facts.relays.error ?? facts.manifestPeers.error };
   if (!facts.catalog) {
     if (facts.manifestPeers.open > 0) return { state: "waiting", error: facts.manifestPeers.error };

@@ -28,6 +28,8 @@ export interface PlayingOptions {
   readonly keyRing: KeyRing;
   readonly clock: Clock;
   readonly store: ReplayStore | undefined;
+  /** Media that must be there before the page begins, so that it does not begin with a stall. */
+  readonly startWithMs: number;
   readonly listener: TrackListener;
   readonly onCorrupt: (error: CountersignError) => void;
 }
@@ -62,6 +64,7 @@ export class Playing {
     this.presentation = new Presentation({
       epochMs: this.times.epochMs,
       windows: this.#tracks.map(({ window }) => window),
+      startWithMs: options.startWithMs,
       loadStored: async (name, group, signal) => {
         const track = this.#tracks.find(({ playable }) => playable.name === name);
         return track?.stored?.group(group, signal);
