@@ -19,6 +19,7 @@ export function roomOf(path: string): string | undefined {
   }
   if (top === "demo" && second === "media") return undefined; // a film is data, whoever opens it
   if (top === "demo") return second === "peers" ? "demo peers" : "demo page";
+  if (path === "scripts/fuzz.ts") return "fuzz";
   if (parts.length === 1) return /\.config\.ts$/.test(path) ? "config" : undefined;
   return top;
 }

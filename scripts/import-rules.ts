@@ -177,6 +177,10 @@ export const ROOMS: Readonly<Record<string, RoomRule>> = {
     types: ["base"],
     why: "scripts/ must work when the sources do not compile.",
   },
+  fuzz: {
+    runtime: [...SDK, "publish", "testing"],
+    why: "scripts/fuzz.ts gives every parser there is to the fuzzer of src/testing/fuzz; it is the one script that runs the sources.",
+  },
   config: {
     runtime: ["scripts"],
     why: "Tool configuration is loaded before anything is known to work.",

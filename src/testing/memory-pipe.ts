@@ -14,9 +14,12 @@ export type Chunking =
 /** Something that happens once the reader has got `at` bytes. */
 export interface StreamFault {
   readonly at: number;
-  /** reset: both ends see it. fin: the rest is lost without a word. stall: nothing more until released. lose: the whole connection. */
-  readonly action: "reset" | "fin" | "stall" | "lose";
-  /** For "reset". */
+  /**
+   * reset: both ends see it. fin: the rest is lost without a word. stall: nothing more until released. lose: the whole connection. corrupt: the next
+   * byte is another one, as a faulty or hostile peer (never QUIC) would have it.
+   */
+  readonly action: "reset" | "fin" | "stall" | "lose" | "corrupt";
+  /** The code of "reset"; for "corrupt", the bits that flip (default: all). */
   readonly code?: number;
 }
 
@@ -49,6 +52,8 @@ export class MemoryPipe {
   #stalled = false;
   #over = false;
   #fault: StreamFault | undefined;
+  /** Bits to flip in the next byte. */
+  #flip = 0;
   #readController: ReadableStreamDefaultController<Uint8Array> | undefined;
   #writeController: WritableStreamDefaultController | undefined;
   #wakeReader: (() => void) | undefined;
@@ -163,6 +168,10 @@ export class MemoryPipe {
       if (!this.#stalled && this.#arrived.length > 0) {
         const room = fault ? fault.at - this.#deliveredBytes : Number.POSITIVE_INFINITY;
         const chunk = this.#take(room);
+        if (this.#flip !== 0 && chunk.byteLength > 0) {
+          chunk[0] = chunk[0]! ^ this.#flip;
+          this.#flip = 0;
+        }
         this.#deliveredBytes += chunk.byteLength;
         this.#inFlightBytes -= chunk.byteLength;
         this.#wakeWriter?.();
@@ -184,6 +193,9 @@ export class MemoryPipe {
     switch (fault.action) {
       case "stall":
         this.#stalled = true;
+        return;
+      case "corrupt":
+        this.#flip = fault.code ?? 0xff;
         return;
       case "reset": {
         const error = new StreamErrorReason(fault.code ?? 0);

@@ -72,6 +72,11 @@ describe("faults at byte N", () => {
     expect(error).toBeUndefined();
   });
 
+  test("corrupt: the byte at N is another one, and only that", async () => {
+    const { chunks } = await send({ stream: () => ({ at: 3, action: "corrupt", code: 0x10 }) });
+    expect(chunks.flat()).toEqual([1, 2, 3, 0x14, 5]);
+  });
+
   test("lose: the session is gone for both", async () => {
     const { error } = await send({ stream: () => ({ at: 1, action: "lose" }) });
     expect(error).toMatchObject({ source: "session" });
