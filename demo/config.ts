@@ -16,7 +16,9 @@ export interface DemoConfig {
   readonly faults: Readonly<Record<string, string>>;
 }
 
-export type PeerAction = { readonly action: "stop" | "start" } | { readonly action: "fault"; readonly fault: string };
+export type PeerAction =
+  | { readonly action: "stop" | "start" }
+  | { readonly action: "fault"; readonly fault: string };
 
 function list(params: URLSearchParams, name: string): string[] {
   return params.getAll(name).flatMap((value) => value.split(","));
@@ -77,6 +79,7 @@ export async function control(peer: string, action: PeerAction): Promise<readonl
     body: JSON.stringify({ peer, ...action }),
   });
   const answer = (await response.json()) as { peers?: readonly DemoPeer[]; error?: string };
-  if (!response.ok || !answer.peers) throw new Error(answer.error ?? `the launcher answered ${response.status}`);
+  if (!response.ok || !answer.peers)
+    throw new Error(answer.error ?? `the launcher answered ${response.status}`);
   return answer.peers;
 }

@@ -8,7 +8,7 @@ import { EventLog } from "./ui/log.ts";
 import { SourceCards } from "./ui/sources.ts";
 import { installThemeSwitch } from "./ui/theme.ts";
 import { Timeline } from "./ui/timeline.ts";
-import { seconds, STATE_NAMES, STATE_SENTENCES } from "./ui/wording.ts";
+import { STATE_NAMES, STATE_SENTENCES, seconds } from "./ui/wording.ts";
 
 /** The bar and the figures are drawn this often. */
 const DRAW_INTERVAL_MS = 250;
@@ -37,12 +37,21 @@ async function main(): Promise<void> {
   const params = new URLSearchParams(location.search);
   const log = new EventLog();
   const config = await loadConfig(params);
-  const names = new Map(config.peers.map((peer) => [peer.url, peer.kind === "objects" ? `relay ${peer.name}` : `manifest peer ${peer.name}`]));
+  const names = new Map(
+    config.peers.map((peer) => [
+      peer.url,
+      peer.kind === "objects" ? `relay ${peer.name}` : `manifest peer ${peer.name}`,
+    ]),
+  );
   const sources = new SourceCards({
     peers: config.peers,
     faults: config.faults,
     onAction: (peer, action) =>
-      log.add(action.action === "fault" ? `You told relay ${peer}: ${config.faults[action.fault] ?? action.fault}` : `You ${action.action === "stop" ? "stopped" : "started"} ${peer}`),
+      log.add(
+        action.action === "fault"
+          ? `You told relay ${peer}: ${config.faults[action.fault] ?? action.fault}`
+          : `You ${action.action === "stop" ? "stopped" : "started"} ${peer}`,
+      ),
     onProblem: (text) => log.add(text, "bad"),
   });
 
@@ -58,7 +67,7 @@ async function main(): Promise<void> {
     controls.draw();
     const latency = byId("latency");
     latency.hidden = player.latencyMs === undefined || player.state !== "live";
-    setText(latency, `${seconds(player.latencyMs, 2)} behind the publisher's cut`);
+    setText(latency, `${seconds(player.latencyMs, 2)} behind live`);
     if (!stats) return;
     sources.show(stats.sources);
     facts.show(player, stats);
@@ -74,19 +83,35 @@ function listen(player: Player, log: EventLog, names: ReadonlyMap<string, string
   let shown: PlayerState | undefined;
   player.on("state", ({ state, error }) => {
     showState(state, error);
-    if (state !== shown) log.add(STATE_SENTENCES[state], state === "live" ? "good" : state === "blocked" || state === "failed" ? "bad" : "plain");
+    if (state !== shown)
+      log.add(
+        STATE_SENTENCES[state],
+        state === "live" ? "good" : state === "blocked" || state === "failed" ? "bad" : "plain",
+      );
     shown = state;
   });
   player.on("source", ({ url, state, reason }) => {
     const bad = state === "banned" || state === "suspect" || reason !== undefined;
-    log.add(`${nameOf(url, names)} is ${state}${reason ? `: ${reason.message}` : ""}`, bad ? "bad" : state === "active" ? "good" : "plain", `${url} ${state}`);
+    log.add(
+      `${nameOf(url, names)} is ${state}${reason ? `: ${reason.message}` : ""}`,
+      bad ? "bad" : state === "active" ? "good" : "plain",
+      `${url} ${state}`,
+    );
   });
   player.on("rejected", ({ url, track, reason }) => {
-    log.add(`Refused ${track} from ${nameOf(url, names)}: ${reason}`, "bad", `rejected ${url} ${track} ${reason}`);
+    log.add(
+      `Refused ${track} from ${nameOf(url, names)}: ${reason}`,
+      "bad",
+      `rejected ${url} ${track} ${reason}`,
+    );
   });
   player.on("hole", (hole) => {
     timeline.addHole(hole);
-    log.add(`${seconds(hole.endMs - hole.startMs)} of ${hole.track} missing: ${hole.cause}`, "bad", `hole ${hole.track} ${hole.cause}`);
+    log.add(
+      `${seconds(hole.endMs - hole.startMs)} of ${hole.track} missing: ${hole.cause}`,
+      "bad",
+      `hole ${hole.track} ${hole.cause}`,
+    );
   });
   player.on("warning", (warning) => log.add(warning.message, "bad", warning.code));
   player.on("firstframe", ({ afterMs }) => log.add(`First picture after ${seconds(afterMs, 2)}`, "good"));
@@ -96,6 +121,8 @@ main().catch((thrown: unknown) => {
   const error =
     thrown instanceof CountersignError
       ? thrown
-      : new CountersignError("internal", thrown instanceof Error ? thrown.message : String(thrown), { hint: "Start the demo with npm start and reload this page." });
+      : new CountersignError("internal", thrown instanceof Error ? thrown.message : String(thrown), {
+          hint: "Start the demo with npm start and reload this page.",
+        });
   showState("failed", error);
 });

@@ -7,7 +7,7 @@ import { importSeed } from "../../src/trust/keys.ts";
 import { report, runPeer } from "./cluster/child.ts";
 import { loadClip } from "./input/load-clip.ts";
 import { Origin } from "./publisher/origin.ts";
-import { parsePublisherFlags, PUBLISHER_USAGE, type PublisherFlags } from "./publisher/publisher-flags.ts";
+import { PUBLISHER_USAGE, type PublisherFlags, parsePublisherFlags } from "./publisher/publisher-flags.ts";
 import { dial } from "./webtransport/client.ts";
 
 /** Pause before a lost relay is dialed again. One publisher, one relay: no storm to avoid, so it is short and fixed. */
@@ -16,12 +16,24 @@ const REDIAL_MS = 500;
 /** Dialing a port where nobody listens takes QUIC's own time-out; this is shorter, so that a restarted relay is found soon. */
 const CONNECT_TIMEOUT_MS = 2000;
 
-async function stayConnected(origin: Origin, flags: PublisherFlags, stop: AbortSignal, onFirst: () => void): Promise<void> {
+async function stayConnected(
+  origin: Origin,
+  flags: PublisherFlags,
+  stop: AbortSignal,
+  onFirst: () => void,
+): Promise<void> {
   while (!stop.aborted) {
     try {
       const connection = await connect(
         dial,
-        { url: flags.relay, certificateHashes: flags.certificateHashes, connectTimeoutMs: CONNECT_TIMEOUT_MS, liveness: {}, implementation: "countersign publisher", signal: stop },
+        {
+          url: flags.relay,
+          certificateHashes: flags.certificateHashes,
+          connectTimeoutMs: CONNECT_TIMEOUT_MS,
+          liveness: {},
+          implementation: "countersign publisher",
+          signal: stop,
+        },
         origin.handlers,
       );
       const close = (): void => connection.close(0, "publisher stops");
@@ -33,7 +45,11 @@ async function stayConnected(origin: Origin, flags: PublisherFlags, stop: AbortS
       stop.removeEventListener("abort", close);
       if (!stop.aborted) report({ type: "log", text: `lost ${flags.relay}: ${error?.message ?? "closed"}` });
     } catch (thrown) {
-      if (!stop.aborted) report({ type: "log", text: `cannot reach ${flags.relay}: ${toCountersignError(thrown, "connect-failed").message}` });
+      if (!stop.aborted)
+        report({
+          type: "log",
+          text: `cannot reach ${flags.relay}: ${toCountersignError(thrown, "connect-failed").message}`,
+        });
     }
     if (!stop.aborted) await new Promise((resolve) => setTimeout(resolve, REDIAL_MS));
   }

@@ -26,7 +26,8 @@ await runPeer(async (stop) => {
       fault: { type: "string", default: "none" },
     },
   });
-  if (values.port === undefined || values.cert === undefined || values.key === undefined) throw new Error("--port, --cert and --key are needed");
+  if (values.port === undefined || values.cert === undefined || values.key === undefined)
+    throw new Error("--port, --cert and --key are needed");
   if (!isFaultName(values.fault)) throw new Error(`no fault is called ${values.fault}`);
   const certificatePem = readFileSync(values.cert, "utf8");
   const parsed = new X509Certificate(certificatePem);
@@ -49,13 +50,27 @@ await runPeer(async (stop) => {
     port: Number(values.port),
     onSession: (session, url) => {
       relay
-        .serve((handlers) => accept(tamperPort(session, faults), { url: url.href, implementation: `countersign relay ${values.name}` }, handlers), filter)
-        .catch((error: unknown) => report({ type: "log", text: `a session failed: ${error instanceof Error ? error.message : error}` }));
+        .serve(
+          (handlers) =>
+            accept(
+              tamperPort(session, faults),
+              { url: url.href, implementation: `countersign relay ${values.name}` },
+              handlers,
+            ),
+          filter,
+        )
+        .catch((error: unknown) =>
+          report({
+            type: "log",
+            text: `a session failed: ${error instanceof Error ? error.message : error}`,
+          }),
+        );
     },
   });
   onCommand((command) => {
     if (command.type === "fault") faults.current = command.fault;
-    else if (command.type === "stats") report({ type: "stats", stats: { ...relay.stats(), endless: faults.endless } });
+    else if (command.type === "stats")
+      report({ type: "stats", stats: { ...relay.stats(), endless: faults.endless } });
     else relay.goaway(GOAWAY_TIMEOUT_MS);
   });
   report({ type: "log", text: `relay ${values.name} listens on ${server.url}` });

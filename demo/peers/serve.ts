@@ -6,8 +6,8 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
 import { createServer, type Plugin } from "vite";
-import { FAULTS, isFaultName } from "./faults/fault.ts";
 import type { Cluster, RelayHandle } from "./cluster/cluster.ts";
+import { FAULTS, isFaultName } from "./faults/fault.ts";
 
 /** What the page asks for first. */
 export interface DemoConfig {
@@ -45,7 +45,10 @@ function peerOf(relay: RelayHandle, kind: DemoPeer["kind"]): DemoPeer {
 }
 
 function peers(cluster: Cluster): DemoPeer[] {
-  return [...cluster.relays.map((relay) => peerOf(relay, "objects")), peerOf(cluster.manifestPeer, "manifests")];
+  return [
+    ...cluster.relays.map((relay) => peerOf(relay, "objects")),
+    peerOf(cluster.manifestPeer, "manifests"),
+  ];
 }
 
 async function readBody(request: IncomingMessage): Promise<string> {
@@ -93,7 +96,9 @@ function demoApi(cluster: Cluster): Plugin {
             await control(cluster, JSON.parse(body) as ControlRequest);
             reply(response, 200, { peers: peers(cluster) });
           })
-          .catch((error: unknown) => reply(response, 400, { error: error instanceof Error ? error.message : String(error) }));
+          .catch((error: unknown) =>
+            reply(response, 400, { error: error instanceof Error ? error.message : String(error) }),
+          );
       });
     },
   };

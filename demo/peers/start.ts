@@ -34,7 +34,8 @@ const cluster = await startCluster({
   },
 });
 const server = await serveDemo(cluster, { port: Number(values.port) });
-for (const relay of cluster.relays) say(`  relay ${relay.name}            ${relay.url}  (chunks, not trusted)`);
+for (const relay of cluster.relays)
+  say(`  relay ${relay.name}            ${relay.url}  (chunks, not trusted)`);
 say(`  manifest peer M    ${cluster.manifestPeer.url}  (signed manifests)`);
 say(`\n  Open ${server.url}\n\n  Ctrl-C ends everything.`);
 

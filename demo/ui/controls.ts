@@ -72,7 +72,14 @@ export class Controls {
 
   #onKey(event: KeyboardEvent, timeline: Timeline): void {
     const target = event.target as HTMLElement;
-    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || target.closest("button, select, input, [role=slider]")) return;
+    if (
+      event.defaultPrevented ||
+      event.ctrlKey ||
+      event.metaKey ||
+      event.altKey ||
+      target.closest("button, select, input, [role=slider]")
+    )
+      return;
     switch (event.key) {
       case " ":
       case "k":

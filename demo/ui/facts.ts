@@ -24,7 +24,12 @@ export class Facts {
     this.#set("Buffered ahead", seconds(stats.playback.bufferedMs, 2));
     const stored = stats.stored.reduce((sum, range) => sum + range.endMs - range.startMs, 0);
     const storage = stats.storage;
-    const where = storage === undefined ? "" : storage.kind === "memory" ? " (in memory only)" : ` (${megabytes(storage.bytes)})`;
+    const where =
+      storage === undefined
+        ? ""
+        : storage.kind === "memory"
+          ? " (in memory only)"
+          : ` (${megabytes(storage.bytes)})`;
     this.#set("Stored", `${seconds(stored, 0)}${where}`);
     this.#set("Objects delivered", stats.objects.delivered.toLocaleString());
     this.#set("Duplicates dropped", stats.objects.duplicate.toLocaleString());

@@ -52,7 +52,8 @@ export class SourceCards {
       const rejected = source.score.junk + source.score.unsigned;
       setText(card.rejected, rejected.toLocaleString());
       card.rejectedBox.className = rejected > 0 ? "bad" : "";
-      const problem = source.state === "active" || source.state === "standby" ? "" : (source.error?.message ?? "");
+      const problem =
+        source.state === "active" || source.state === "standby" ? "" : (source.error?.message ?? "");
       setText(card.problem, problem);
       card.problem.hidden = problem === "";
     }
@@ -66,7 +67,13 @@ export class SourceCards {
     const dot = create("span", { class: "dot" });
     dot.setAttribute("aria-hidden", "true");
     const state = create("small", { text: "connecting" });
-    const title = create("h3", {}, dot, document.createTextNode(kind === "objects" ? `Relay ${name}` : `Manifest peer ${name}`), state);
+    const title = create(
+      "h3",
+      {},
+      dot,
+      document.createTextNode(kind === "objects" ? `Relay ${name}` : `Manifest peer ${name}`),
+      state,
+    );
     const good = count(kind === "objects" ? "delivered" : "manifests");
     const duplicate = count("duplicates");
     const rejected = count("rejected");
@@ -118,7 +125,11 @@ export class SourceCards {
     return menu;
   }
 
-  async #act(name: string, action: PeerAction, switched: HTMLButtonElement | HTMLSelectElement): Promise<void> {
+  async #act(
+    name: string,
+    action: PeerAction,
+    switched: HTMLButtonElement | HTMLSelectElement,
+  ): Promise<void> {
     switched.disabled = true;
     try {
       this.#showPeers(await control(name, action));

@@ -8,7 +8,9 @@ export function installThemeSwitch(): void {
   const chosen = localStorage.getItem(KEY);
   if (chosen !== null) root.dataset["theme"] = chosen;
   byId("theme").addEventListener("click", () => {
-    const dark = root.dataset["theme"] ? root.dataset["theme"] === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+    const dark = root.dataset["theme"]
+      ? root.dataset["theme"] === "dark"
+      : matchMedia("(prefers-color-scheme: dark)").matches;
     root.dataset["theme"] = dark ? "light" : "dark";
     localStorage.setItem(KEY, root.dataset["theme"]);
   });

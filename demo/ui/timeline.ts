@@ -54,7 +54,11 @@ export class Timeline {
     const edgeMs = stats.edgeMs ?? stats.stored.at(-1)?.endMs;
     const { positionMs } = this.#player;
     if (edgeMs === undefined) return;
-    const first = Math.min(stats.stored[0]?.startMs ?? edgeMs, stats.verified[0]?.startMs ?? edgeMs, positionMs ?? edgeMs);
+    const first = Math.min(
+      stats.stored[0]?.startMs ?? edgeMs,
+      stats.verified[0]?.startMs ?? edgeMs,
+      positionMs ?? edgeMs,
+    );
     this.#endMs = edgeMs;
     this.#startMs = Math.min(first, edgeMs - LEAST_SPAN_MS);
     const ranges: Readonly<Record<(typeof LANES)[number], readonly TimeRange[]>> = {
@@ -89,7 +93,12 @@ export class Timeline {
     setText(this.#scale.start, timeOfDay(epochMs + this.#startMs));
     setText(this.#scale.end, timeOfDay(epochMs + edgeMs));
     const behindMs = positionMs === undefined ? undefined : edgeMs - positionMs;
-    const text = behindMs === undefined ? "" : behindMs < EDGE_MS ? "at the live edge" : `${seconds(behindMs, 0)} behind live`;
+    const text =
+      behindMs === undefined
+        ? ""
+        : behindMs < EDGE_MS
+          ? "at the live edge"
+          : `${seconds(behindMs, 0)} behind live`;
     setText(this.#scale.now, text);
     this.#bar.setAttribute("aria-valuemin", String(Math.round(this.#startMs / 1000)));
     this.#bar.setAttribute("aria-valuemax", String(Math.round(edgeMs / 1000)));

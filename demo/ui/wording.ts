@@ -37,5 +37,10 @@ export function megabytes(bytes: number | undefined): string {
 
 /** Time of day, to the second. */
 export function timeOfDay(wallMs: number): string {
-  return new Date(wallMs).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+  return new Date(wallMs).toLocaleTimeString([], {
+    hour: "2-digit",
+    minute: "2-digit",
+    second: "2-digit",
+    hourCycle: "h23",
+  });
 }

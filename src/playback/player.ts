@@ -237,9 +237,12 @@ class WorkerPlayer implements Player {
         if (this.#startMs === undefined) this.#controller.follow();
         else this.#controller.release();
         this.#emitter.emit("ready", ready);
-        void this.#attachment.load();
-        // A second time, when the network is back: then a viewer who paused wants it so.
-        if (this.#autoplay && !(this.#begun && this.video.paused && !this.video.ended)) this.#play();
+        // A second time, when the network is back, it goes on as it was: a new source pauses the element, so play() comes after.
+        const { paused, ended } = this.video;
+        const plays = this.#begun ? !paused || ended : this.#autoplay;
+        void this.#attachment.load().then(() => {
+          if (plays && !this.#destroying) this.#play();
+        });
         return;
       }
       case "stats":

@@ -85,7 +85,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   const epochMs = options.epochMs ?? Math.floor(Date.now() / 1000) * 1000;
   const objectMs = options.objectMs ?? 200;
   const processes = new Map<string, PeerProcess>();
-  const progress = options.onProgress ?? ((): void => {});
+  const progress = options.onProgress ?? (() => undefined);
 
   const add = (name: string, program: string, args: readonly string[]): PeerProcess => {
     const process = new PeerProcess({
@@ -114,7 +114,16 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       await writeFile(certFile, certificate.certificatePem);
       await writeFile(keyFile, certificate.keyPem, { mode: 0o600 });
       const port = await freeUdpPort();
-      const process = add(name, "relay.ts", ["--name", name, "--port", String(port), "--cert", certFile, "--key", keyFile]);
+      const process = add(name, "relay.ts", [
+        "--name",
+        name,
+        "--port",
+        String(port),
+        "--cert",
+        certFile,
+        "--key",
+        keyFile,
+      ]);
       const handle: RelayHandle = {
         name,
         url: `https://127.0.0.1:${port}/`,
@@ -137,7 +146,13 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     const seedFile = join(folder, "signer.seed");
     await writeFile(seedFile, Buffer.from(seed).toString("hex"), { mode: 0o600 });
 
-    const common = ["--epoch", String(epochMs), "--object-ms", String(objectMs), ...(options.input ? ["--input", options.input] : [])];
+    const common = [
+      "--epoch",
+      String(epochMs),
+      "--object-ms",
+      String(objectMs),
+      ...(options.input ? ["--input", options.input] : []),
+    ];
     const to = (relay: RelayHandle): string[] => ["--relay", relay.url, "--cert-hash", relay.certificateHash];
     const signer = add("signer", "publisher.ts", [
       ...to(manifestPeer),
@@ -145,12 +160,24 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       ...["--broadcast", broadcast, "--publish-manifests", "--publish-chunks=false", "--seed", seedFile],
     ]);
     const publishers = relays.map((relay) =>
-      add(`publisher-${relay.name}`, "publisher.ts", [...to(relay), ...common, "--broadcast", broadcast, "--publish-chunks=true"]),
+      add(`publisher-${relay.name}`, "publisher.ts", [
+        ...to(relay),
+        ...common,
+        "--broadcast",
+        broadcast,
+        "--publish-chunks=true",
+      ]),
     );
     const foreign = options.foreignBroadcast;
     const foreignPublishers = foreign
       ? relays.map((relay) =>
-          add(`foreign-${relay.name}`, "publisher.ts", [...to(relay), ...common, "--broadcast", foreign, "--publish-chunks=true"]),
+          add(`foreign-${relay.name}`, "publisher.ts", [
+            ...to(relay),
+            ...common,
+            "--broadcast",
+            foreign,
+            "--publish-chunks=true",
+          ]),
         )
       : [];
 

@@ -10,7 +10,10 @@ export type PeerReport =
   | { readonly type: "failed"; readonly message: string }
   | { readonly type: "stats"; readonly stats: RelayStats };
 
-export type PeerCommand = { readonly type: "fault"; readonly fault: FaultName } | { readonly type: "stats" } | { readonly type: "goaway" };
+export type PeerCommand =
+  | { readonly type: "fault"; readonly fault: FaultName }
+  | { readonly type: "stats" }
+  | { readonly type: "goaway" };
 
 /** Counters of one embedded relay since its start. */
 export interface RelayStats {

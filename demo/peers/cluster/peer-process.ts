@@ -92,7 +92,10 @@ export class PeerProcess {
   }
 
   /** Sends a command and resolves with the report that answers it. */
-  async ask<T extends PeerReport["type"]>(command: PeerCommand, answer: T): Promise<Extract<PeerReport, { type: T }>> {
+  async ask<T extends PeerReport["type"]>(
+    command: PeerCommand,
+    answer: T,
+  ): Promise<Extract<PeerReport, { type: T }>> {
     const next = this.#next((report) => report.type === answer, 5000);
     this.command(command);
     return (await next) as Extract<PeerReport, { type: T }>;
@@ -120,7 +123,10 @@ export class PeerProcess {
         else if (report.type === "failed") settle(() => reject(new Error(`${this.name}: ${report.message}`)));
         else if (matches(report)) settle(() => resolve(report));
       };
-      const timer = setTimeout(() => settle(() => reject(new Error(`${this.name} did not answer within ${timeoutMs} ms`))), timeoutMs);
+      const timer = setTimeout(
+        () => settle(() => reject(new Error(`${this.name} did not answer within ${timeoutMs} ms`))),
+        timeoutMs,
+      );
       this.#waiting.add(waiter);
     });
   }

@@ -19,7 +19,8 @@ export function tamperPort(port: WebTransportPort, faults: FaultSwitch): WebTran
   return new Proxy(port, {
     get(target, property) {
       if (property === "createUnidirectionalStream") {
-        return async (options?: { sendOrder?: number }) => tamperStream(await target.createUnidirectionalStream(options), faults);
+        return async (options?: { sendOrder?: number }) =>
+          tamperStream(await target.createUnidirectionalStream(options), faults);
       }
       const value: unknown = Reflect.get(target, property, target);
       return typeof value === "function" ? value.bind(target) : value;
@@ -40,7 +41,10 @@ function tamperStream(stream: WritableStream<Uint8Array>, faults: FaultSwitch): 
         return;
       }
       if (over) return;
-      if ((faults.current === "truncate" || faults.current === "reset") && sent + chunk.byteLength > CUT_AFTER_BYTES) {
+      if (
+        (faults.current === "truncate" || faults.current === "reset") &&
+        sent + chunk.byteLength > CUT_AFTER_BYTES
+      ) {
         over = true;
         await writer.write(chunk.slice(0, Math.max(0, CUT_AFTER_BYTES - sent)));
         if (faults.current === "truncate") await writer.close();
@@ -63,7 +67,10 @@ function tamperStream(stream: WritableStream<Uint8Array>, faults: FaultSwitch): 
   });
 }
 
-async function sendForever(writer: WritableStreamDefaultWriter<Uint8Array>, faults: FaultSwitch): Promise<void> {
+async function sendForever(
+  writer: WritableStreamDefaultWriter<Uint8Array>,
+  faults: FaultSwitch,
+): Promise<void> {
   faults.endless.begun += 1;
   try {
     await writer.write(ENDLESS_OBJECT_HEADER);

@@ -1,5 +1,11 @@
 /** Lies about objects: what goes into a subgroup or fetch stream is not what came from upstream. */
-import type { FetchWriter, IncomingFetch, IncomingSubscribe, PublishedTrack, SubgroupWriter } from "../../../src/transport/connection.ts";
+import type {
+  FetchWriter,
+  IncomingFetch,
+  IncomingSubscribe,
+  PublishedTrack,
+  SubgroupWriter,
+} from "../../../src/transport/connection.ts";
 import { trackKey } from "../../../src/wire/names.ts";
 import type { MoqObject } from "../../../src/wire/objects.ts";
 import { addVarInt } from "../../../src/wire/varint.ts";
@@ -80,7 +86,11 @@ function tamper(object: MoqObject, key: string, faults: FaultSwitch, memory: Obj
   }
 }
 
-export function tamperSubscribe(request: IncomingSubscribe, faults: FaultSwitch, memory: ObjectMemory): IncomingSubscribe {
+export function tamperSubscribe(
+  request: IncomingSubscribe,
+  faults: FaultSwitch,
+  memory: ObjectMemory,
+): IncomingSubscribe {
   if (!isMedia(request.track.name)) return request;
   const key = trackKey(request.track);
   return {
@@ -92,7 +102,12 @@ export function tamperSubscribe(request: IncomingSubscribe, faults: FaultSwitch,
   };
 }
 
-function tamperPublished(published: PublishedTrack, key: string, faults: FaultSwitch, memory: ObjectMemory): PublishedTrack {
+function tamperPublished(
+  published: PublishedTrack,
+  key: string,
+  faults: FaultSwitch,
+  memory: ObjectMemory,
+): PublishedTrack {
   // A second, made-up subgroup carries what cannot follow in order on the stream proper.
   let nextSubgroup = 1_000_000;
   return {
@@ -117,7 +132,12 @@ function tamperPublished(published: PublishedTrack, key: string, faults: FaultSw
       const aside = async (object: MoqObject, afterMs: number): Promise<void> => {
         await new Promise((resolve) => setTimeout(resolve, afterMs));
         const subgroup = nextSubgroup++;
-        const writer = await published.openSubgroup({ ...header, subgroup, firstObject: false, endOfGroup: false });
+        const writer = await published.openSubgroup({
+          ...header,
+          subgroup,
+          firstObject: false,
+          endOfGroup: false,
+        });
         await writer.write({ ...object, subgroup });
         await writer.close();
       };
@@ -127,7 +147,7 @@ function tamperPublished(published: PublishedTrack, key: string, faults: FaultSw
           memory.remember(key, object);
           for (const out of tamper(object, key, faults, memory)) {
             if (out.afterMs !== undefined) {
-              void aside(out.object, out.afterMs).catch(() => {});
+              void aside(out.object, out.afterMs).catch(() => undefined);
             } else if (last === undefined || out.object.object > last) {
               last = out.object.object;
               await inner.write(out.object);
@@ -142,7 +162,11 @@ function tamperPublished(published: PublishedTrack, key: string, faults: FaultSw
   };
 }
 
-export function tamperFetch(request: IncomingFetch, faults: FaultSwitch, memory: ObjectMemory): IncomingFetch {
+export function tamperFetch(
+  request: IncomingFetch,
+  faults: FaultSwitch,
+  memory: ObjectMemory,
+): IncomingFetch {
   if (!isMedia(request.track.name)) return request;
   const key = trackKey(request.track);
   return {

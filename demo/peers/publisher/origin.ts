@@ -3,11 +3,12 @@
  *
  * The same program is the signer (manifests, no chunks) and the chunk publisher (chunks, no manifests); they never talk to each other.
  */
-import { CATALOG_TRACK_NAME } from "../../../src/catalog/types.ts";
+
 import { manifestTrackName } from "../../../src/catalog/build.ts";
+import { CATALOG_TRACK_NAME } from "../../../src/catalog/types.ts";
 import type { Clock } from "../../../src/clock.ts";
 import { broadcastCatalog } from "../../../src/publish/broadcast-catalog.ts";
-import { scheduleBroadcast, type ScheduledObject } from "../../../src/publish/broadcast-schedule.ts";
+import { type ScheduledObject, scheduleBroadcast } from "../../../src/publish/broadcast-schedule.ts";
 import { type CachedGroup, GroupCache } from "../../../src/publish/group-cache.ts";
 import type { CutObject, GroupCutter } from "../../../src/publish/group-cutter.ts";
 import { generateStreamId, type SignedManifest, TrackSigner } from "../../../src/publish/signer.ts";
@@ -57,7 +58,9 @@ export class Origin {
     this.#catalog = broadcastCatalog(options.cutter, { epochMs: options.epochMs });
     if (options.chunks) {
       for (const { clipTrack } of options.cutter.tracks) {
-        this.#serve(clipTrack.name, new GroupCache(), async (first, last) => this.#recut(clipTrack.name, first, last));
+        this.#serve(clipTrack.name, new GroupCache(), async (first, last) =>
+          this.#recut(clipTrack.name, first, last),
+        );
       }
     }
     const key = options.signingKey;
@@ -81,22 +84,35 @@ export class Origin {
     subscribe: (request) => {
       const server = this.#servers.get(trackKey(request.track));
       if (server) server.subscribe(request);
-      else request.reject({ errorCode: REQUEST_DOES_NOT_EXIST, reason: "this publisher does not publish that track" });
+      else
+        request.reject({
+          errorCode: REQUEST_DOES_NOT_EXIST,
+          reason: "this publisher does not publish that track",
+        });
     },
     fetch: (request) => {
       const server = this.#servers.get(trackKey(request.track));
       if (server) void server.fetch(request);
-      else request.reject({ errorCode: REQUEST_DOES_NOT_EXIST, reason: "this publisher does not publish that track" });
+      else
+        request.reject({
+          errorCode: REQUEST_DOES_NOT_EXIST,
+          reason: "this publisher does not publish that track",
+        });
     },
     trackStatus: async (track) => {
       const server = this.#servers.get(trackKey(track));
-      if (!server) return { errorCode: REQUEST_DOES_NOT_EXIST, reason: "this publisher does not publish that track" };
+      if (!server)
+        return { errorCode: REQUEST_DOES_NOT_EXIST, reason: "this publisher does not publish that track" };
       return server.cache.largest ? { largest: server.cache.largest } : {};
     },
   };
 
   /** Publishes until the signal is aborted or the time is over. */
-  async run(options: { readonly startupDelayMs: number; readonly stopAfterMs: number | undefined; readonly signal: AbortSignal }): Promise<void> {
+  async run(options: {
+    readonly startupDelayMs: number;
+    readonly stopAfterMs: number | undefined;
+    readonly signal: AbortSignal;
+  }): Promise<void> {
     const { cutter, epochMs, clock } = this.#options;
     if (this.#catalogSigner) await this.#publishCatalog(this.#catalogSigner);
     for await (const object of scheduleBroadcast(cutter, {
@@ -129,9 +145,15 @@ export class Origin {
     for (const trackSigner of this.#signers.values()) trackSigner.setCatalogDigest(signed.digest);
     const { group } = signed.object;
     // The proof first: a catalog that arrives before it would have to wait.
-    this.#publishWhole(manifestTrackName(CATALOG_TRACK_NAME), { ...plain(group, 0), payload: signed.manifest.envelope });
+    this.#publishWhole(manifestTrackName(CATALOG_TRACK_NAME), {
+      ...plain(group, 0),
+      payload: signed.manifest.envelope,
+    });
     this.#publishWhole(CATALOG_TRACK_NAME, signed.object);
-    this.#cancelCatalog = this.#options.clock.setTimer(CATALOG_INTERVAL_MS, () => void this.#publishCatalog(signer));
+    this.#cancelCatalog = this.#options.clock.setTimer(
+      CATALOG_INTERVAL_MS,
+      () => void this.#publishCatalog(signer),
+    );
   }
 
   /** A group of one object. */
@@ -150,14 +172,19 @@ export class Origin {
       streamId,
       clock: this.#options.clock,
       publish: (manifest: SignedManifest) => {
-        if (open !== undefined && open !== manifest.group) server.endSubgroup(open, 0, { clean: true, endOfGroup: true });
+        if (open !== undefined && open !== manifest.group)
+          server.endSubgroup(open, 0, { clean: true, endOfGroup: true });
         open = manifest.group;
         server.publish({ ...plain(manifest.group, manifest.object), payload: manifest.envelope }, FLAGS);
       },
     });
   }
 
-  #serve(trackName: string, cache: GroupCache, older?: (first: VarInt, last: VarInt) => Promise<CachedGroup[]>): TrackServer {
+  #serve(
+    trackName: string,
+    cache: GroupCache,
+    older?: (first: VarInt, last: VarInt) => Promise<CachedGroup[]>,
+  ): TrackServer {
     const track = trackOf(this.namespace, trackName);
     const server = new TrackServer({ track, cache, ...(older && { older }) });
     this.#servers.set(trackKey(track), server);
@@ -174,7 +201,11 @@ export class Origin {
     const newest = cutter.groupAt(clock.now() - epochMs) - 1;
     const groups: CachedGroup[] = [];
     for (let group = Number(first); group <= Math.min(Number(last), newest); group++) {
-      groups.push({ group, objects: cutter.group(trackName, group).map((object) => asMoqObject(group, object)), complete: true });
+      groups.push({
+        group,
+        objects: cutter.group(trackName, group).map((object) => asMoqObject(group, object)),
+        complete: true,
+      });
     }
     return groups;
   }

@@ -43,12 +43,14 @@ function flag(name: string, value: string): boolean {
 
 function whole(name: string, value: string): number {
   const number = Number(value);
-  if (!Number.isSafeInteger(number) || number < 0) throw new Error(`--${name} takes a whole number of milliseconds, not ${value}`);
+  if (!Number.isSafeInteger(number) || number < 0)
+    throw new Error(`--${name} takes a whole number of milliseconds, not ${value}`);
   return number;
 }
 
 function hex(name: string, value: string, bytes: number): Uint8Array {
-  if (!new RegExp(`^[0-9a-fA-F]{${bytes * 2}}$`).test(value)) throw new Error(`${name} takes ${bytes * 2} hex digits`);
+  if (!new RegExp(`^[0-9a-fA-F]{${bytes * 2}}$`).test(value))
+    throw new Error(`${name} takes ${bytes * 2} hex digits`);
   return new Uint8Array(Buffer.from(value, "hex"));
 }
 
@@ -83,7 +85,10 @@ export function parsePublisherFlags(args: readonly string[]): PublisherFlags {
     input: values.input,
     publishManifests,
     publishChunks: flag("publish-chunks", values["publish-chunks"]),
-    seed: values.seed === undefined ? undefined : hex("the seed file", readFileSync(values.seed, "utf8").trim(), 32),
+    seed:
+      values.seed === undefined
+        ? undefined
+        : hex("the seed file", readFileSync(values.seed, "utf8").trim(), 32),
     startupDelayMs: whole("startup-delay-ms", values["startup-delay-ms"]),
     stopAfterMs: values["stop-after"] === undefined ? undefined : whole("stop-after", values["stop-after"]),
   };

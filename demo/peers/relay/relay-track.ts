@@ -8,7 +8,14 @@ import { forwardingMerger, type TrackMerger } from "../../../src/merge/track-mer
 import type { SourceId } from "../../../src/merge/types.ts";
 import { type CachedGroup, GroupCache } from "../../../src/publish/group-cache.ts";
 import { TrackServer } from "../../../src/publish/track-server.ts";
-import type { Connection, IncomingFetch, IncomingPublish, IncomingSubscribe, ObjectSink, Subscription } from "../../../src/transport/connection.ts";
+import type {
+  Connection,
+  IncomingFetch,
+  IncomingPublish,
+  IncomingSubscribe,
+  ObjectSink,
+  Subscription,
+} from "../../../src/transport/connection.ts";
 import type { FullTrackName, Location } from "../../../src/wire/names.ts";
 import type { MoqObject, SubgroupHeader } from "../../../src/wire/objects.ts";
 import type { VarInt } from "../../../src/wire/varint.ts";
@@ -75,7 +82,10 @@ export class RelayTrack {
       });
     });
     this.#merger.on("subgroupEnd", (end) => {
-      this.#server.endSubgroup(end.group, end.subgroup ?? 0, { clean: end.complete, endOfGroup: end.endOfGroup });
+      this.#server.endSubgroup(end.group, end.subgroup ?? 0, {
+        clean: end.complete,
+        endOfGroup: end.endOfGroup,
+      });
     });
   }
 
@@ -90,7 +100,12 @@ export class RelayTrack {
   /** A publisher of this track's namespace is there. Pulled from at once when somebody wants the track. */
   addUpstream(source: SourceId, connection: Connection): void {
     if (this.#upstreams.has(source)) return;
-    const upstream: Upstream = { connection, subscription: undefined, joined: Promise.resolve(), cancelRetry: undefined };
+    const upstream: Upstream = {
+      connection,
+      subscription: undefined,
+      joined: Promise.resolve(),
+      cancelRetry: undefined,
+    };
     this.#upstreams.set(source, upstream);
     if (this.#wanted) this.#pull(source, upstream);
   }
@@ -117,7 +132,12 @@ export class RelayTrack {
 
   async subscribe(request: IncomingSubscribe): Promise<void> {
     if (await this.#ready()) this.#server.subscribe(request);
-    else request.reject({ errorCode: REQUEST_DOES_NOT_EXIST, reason: "no publisher has this track", retryAfterMs: RETRY_MS });
+    else
+      request.reject({
+        errorCode: REQUEST_DOES_NOT_EXIST,
+        reason: "no publisher has this track",
+        retryAfterMs: RETRY_MS,
+      });
   }
 
   async fetch(request: IncomingFetch): Promise<void> {
@@ -138,9 +158,15 @@ export class RelayTrack {
     this.#cancelLinger?.();
     this.#cancelLinger = undefined;
     if (this.#server.subscribers === 0) this.#linger();
-    for (const [source, upstream] of this.#upstreams) if (!upstream.subscription) this.#pull(source, upstream);
-    await Promise.race([Promise.any([...this.#upstreams.values()].map((upstream) => upstream.joined)).catch(() => undefined), this.#wait(JOIN_TIMEOUT_MS)]);
-    const fed = this.#pushed.size > 0 || [...this.#upstreams.values()].some((upstream) => upstream.subscription !== undefined);
+    for (const [source, upstream] of this.#upstreams)
+      if (!upstream.subscription) this.#pull(source, upstream);
+    await Promise.race([
+      Promise.any([...this.#upstreams.values()].map((upstream) => upstream.joined)).catch(() => undefined),
+      this.#wait(JOIN_TIMEOUT_MS),
+    ]);
+    const fed =
+      this.#pushed.size > 0 ||
+      [...this.#upstreams.values()].some((upstream) => upstream.subscription !== undefined);
     return fed || this.#server.cache.largest !== undefined;
   }
 
@@ -153,7 +179,10 @@ export class RelayTrack {
   async #join(source: SourceId, upstream: Upstream): Promise<void> {
     this.#merger.addSource(source);
     const { connection } = upstream;
-    const subscription = await connection.subscribe({ track: this.#options.track, filter: { type: "largest-object" } }, this.#sink(source));
+    const subscription = await connection.subscribe(
+      { track: this.#options.track, filter: { type: "largest-object" } },
+      this.#sink(source),
+    );
     if (this.#upstreams.get(source) !== upstream) return subscription.cancel();
     upstream.subscription = subscription;
     void subscription.ended.then(() => {
@@ -164,7 +193,9 @@ export class RelayTrack {
     });
     if (!subscription.largest) return;
     // The beginning of the current group. A publisher that cannot answer costs the group's beginning, not the track.
-    await connection.joiningFetch({ subscription, start: { relative: 0 } }, this.#merger.sink(source, "fetch")).catch(() => undefined);
+    await connection
+      .joiningFetch({ subscription, start: { relative: 0 } }, this.#merger.sink(source, "fetch"))
+      .catch(() => undefined);
   }
 
   #retry(source: SourceId, upstream: Upstream): void {

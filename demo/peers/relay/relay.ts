@@ -5,7 +5,15 @@
  * caches recent groups and serves them. It judges nothing: that is what manifests are for.
  */
 import type { Clock } from "../../../src/clock.ts";
-import type { Connection, IncomingFetch, IncomingNamespace, IncomingPublish, IncomingSubscribe, IncomingSubscribeNamespace, RequestHandlers } from "../../../src/transport/connection.ts";
+import type {
+  Connection,
+  IncomingFetch,
+  IncomingNamespace,
+  IncomingPublish,
+  IncomingSubscribe,
+  IncomingSubscribeNamespace,
+  RequestHandlers,
+} from "../../../src/transport/connection.ts";
 import { type FullTrackName, type Namespace, namespaceKey, trackKey } from "../../../src/wire/names.ts";
 import type { RelayStats } from "../cluster/messages.ts";
 import { RelayTrack } from "./relay-track.ts";
@@ -56,7 +64,10 @@ export class Relay {
    * Serves one session: `establish` is given the handlers and makes the connection with them.
    * Resolves when the session is over; rejects when it never began.
    */
-  async serve(establish: (handlers: RequestHandlers) => Promise<Connection>, filter?: RequestFilter): Promise<void> {
+  async serve(
+    establish: (handlers: RequestHandlers) => Promise<Connection>,
+    filter?: RequestFilter,
+  ): Promise<void> {
     const source = `session-${this.#nextSource++}`;
     // Requests may be handled before the promise of the connection resolves.
     let opened: (connection: Connection) => void = () => undefined;
@@ -70,7 +81,8 @@ export class Relay {
         const { largest } = this.#tracks.get(trackKey(track)) ?? {};
         return largest ? { largest } : { errorCode: 0x10, reason: "nobody watches this track here" };
       },
-      publishNamespace: (request) => void open.then((connection) => this.#announce(source, connection, request)),
+      publishNamespace: (request) =>
+        void open.then((connection) => this.#announce(source, connection, request)),
       subscribeNamespace: (request) => this.#watch(request),
       publish: (request) => this.#publish(source, request),
     });
@@ -78,13 +90,20 @@ export class Relay {
     opened(connection);
     await connection.closed;
     this.#connections.delete(connection);
-    for (const announcement of [...this.#announcements]) if (announcement.source === source) this.#withdraw(announcement);
+    for (const announcement of [...this.#announcements])
+      if (announcement.source === source) this.#withdraw(announcement);
   }
 
   stats(): Omit<RelayStats, "endless"> {
     let subscribers = 0;
     for (const track of this.#tracks.values()) subscribers += track.subscribers;
-    return { sessions: this.#connections.size, tracks: this.#tracks.size, subscribers, objectsIn: this.#objectsIn, objectsOut: this.#objectsOut };
+    return {
+      sessions: this.#connections.size,
+      tracks: this.#tracks.size,
+      subscribers,
+      objectsIn: this.#objectsIn,
+      objectsOut: this.#objectsOut,
+    };
   }
 
   /** Asks every peer to go elsewhere, and closes after `timeoutMs`. */
@@ -123,16 +142,21 @@ export class Relay {
     const fresh = !this.#announced(request.namespace);
     this.#announcements.add(announcement);
     request.accept();
-    for (const [key, track] of this.#tracks) if (covers(namespaceKey(request.namespace), key)) track.addUpstream(source, connection);
-    if (fresh) for (const watcher of this.#watchers) whenUnder(watcher.prefix, request.namespace, (suffix) => watcher.listing.add(suffix));
+    for (const [key, track] of this.#tracks)
+      if (covers(namespaceKey(request.namespace), key)) track.addUpstream(source, connection);
+    if (fresh)
+      for (const watcher of this.#watchers)
+        whenUnder(watcher.prefix, request.namespace, (suffix) => watcher.listing.add(suffix));
     void request.withdrawn.then(() => this.#withdraw(announcement));
   }
 
   #withdraw(announcement: Announcement): void {
     if (!this.#announcements.delete(announcement)) return;
-    for (const [key, track] of this.#tracks) if (covers(namespaceKey(announcement.namespace), key)) track.removeUpstream(announcement.source);
+    for (const [key, track] of this.#tracks)
+      if (covers(namespaceKey(announcement.namespace), key)) track.removeUpstream(announcement.source);
     if (this.#announced(announcement.namespace)) return;
-    for (const watcher of this.#watchers) whenUnder(watcher.prefix, announcement.namespace, (suffix) => watcher.listing.remove(suffix));
+    for (const watcher of this.#watchers)
+      whenUnder(watcher.prefix, announcement.namespace, (suffix) => watcher.listing.remove(suffix));
   }
 
   #watch(request: IncomingSubscribeNamespace): void {
@@ -171,7 +195,8 @@ export class Relay {
       },
     });
     this.#tracks.set(key, track);
-    for (const { source, connection, namespace } of this.#announcements) if (covers(namespaceKey(namespace), key)) track.addUpstream(source, connection);
+    for (const { source, connection, namespace } of this.#announcements)
+      if (covers(namespaceKey(namespace), key)) track.addUpstream(source, connection);
     return track;
   }
 }
@@ -184,5 +209,6 @@ function covers(namespace: string, track: string): boolean {
 function whenUnder(prefix: Namespace, namespace: Namespace, action: (suffix: Namespace) => void): void {
   const prefixKey = namespaceKey(prefix);
   const key = namespaceKey(namespace);
-  if (prefix.length === 0 || key === prefixKey || key.startsWith(`${prefixKey}-`)) action(namespace.slice(prefix.length));
+  if (prefix.length === 0 || key === prefixKey || key.startsWith(`${prefixKey}-`))
+    action(namespace.slice(prefix.length));
 }
