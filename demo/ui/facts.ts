@@ -39,7 +39,7 @@ export class Facts {
     this.#set("First picture after", seconds(stats.playback.firstFrameMs, 2));
     const video = player.tracks.find((track) => track.role === "video");
     const codecs = player.tracks.map((track) => track.codec).join(", ");
-    this.#set("Media", `${video?.width ? `${video.width} × ${video.height}, ` : ""}${codecs}`);
+    this.#set("Media", `${video?.width ? `${video.width} × ${video.height}, ` : ""}${codecs}` || "–");
   }
 
   #set(term: string, text: string, tone: Tone = ""): void {

@@ -24,6 +24,7 @@ export class EventLog {
   /** `key` groups repetitions; by default the text itself. */
   add(text: string, tone: Tone = "plain", key = text): void {
     const nowMs = Date.now();
+    const sentence = text.charAt(0).toUpperCase() + text.slice(1);
     const known = this.#recent.find((entry) => entry.key === key && nowMs - entry.atMs < REPEAT_WINDOW_MS);
     if (known) {
       known.count += 1;
@@ -31,11 +32,11 @@ export class EventLog {
       known.label.textContent = `${known.text} (${known.count} times)`;
       return;
     }
-    const label = create("span", { text });
+    const label = create("span", { text: sentence });
     const row = create("li", {}, create("time", { text: timeOfDay(nowMs) }), label);
     row.dataset["tone"] = tone;
     this.#list.prepend(row);
-    this.#recent.unshift({ key, text, label, count: 1, atMs: nowMs });
+    this.#recent.unshift({ key, text: sentence, label, count: 1, atMs: nowMs });
     while (this.#recent.length > MAX_ENTRIES) {
       this.#recent.pop();
       this.#list.lastElementChild?.remove();
