@@ -44,6 +44,7 @@ export type ErrorCode =
   | "manifest-malformed"
   | "manifest-bad-signature"
   | "manifest-wrong-key"
+  | "manifest-key-revoked"
   | "manifest-wrong-stream"
   | "manifest-rollback"
   | "manifest-fast-forward"

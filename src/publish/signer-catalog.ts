@@ -1,5 +1,7 @@
 /** Signs the catalog. It is published again, signed anew, every few seconds: a viewer who joins needs one that is fresh. */
 import { sha256 } from "@noble/hashes/sha2.js";
+import type { KeyStatements } from "../trust/envelope.ts";
+import type { SigningKey } from "../trust/keys.ts";
 import type { MoqObject } from "../wire/objects.ts";
 import { type ChainState, type SignedManifest, TrackSigner, type TrackSignerOptions } from "./signer.ts";
 
@@ -40,6 +42,11 @@ export class CatalogSigner {
 
   get state(): ChainState {
     return this.#signer.state;
+  }
+
+  /** As {@link TrackSigner.setKey}: from the next signing on. */
+  setKey(key: SigningKey, keyStatements: Partial<KeyStatements>): Promise<void> {
+    return this.#signer.setKey(key, keyStatements);
   }
 
   /** Signs `catalog`, the encoded document. Wait for one before the next. */

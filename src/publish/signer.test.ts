@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { signDelegation } from "../trust/delegation.ts";
 import { MANIFEST_AAD, openEnvelope } from "../trust/envelope.ts";
-import { keys, ManualClock, mediaObject, STREAM_ID, VIDEO } from "../trust/fixtures.ts";
+import { keys, ManualClock, mediaObject, START_MS, STREAM_ID, VIDEO } from "../trust/fixtures.ts";
 import { KeyRing } from "../trust/key-ring.ts";
 import { SignedTrackTrust } from "../trust/track-trust.ts";
 import { generateStreamId, type SignedManifest, TrackSigner, type TrackSignerOptions } from "./signer.ts";
@@ -101,10 +102,31 @@ describe("TrackSigner", () => {
 
   it("puts delegations into the first and the closing manifest of a group", async () => {
     const delegation = Uint8Array.of(1, 2, 3);
-    const { published, signer } = await setUp({ delegations: [delegation] });
+    const { published, signer } = await setUp({ keyStatements: { delegation: [delegation] } });
     for (const object of objects) await signer.add({ ...object, last: object.object === 4 });
-    const carried = published.map(({ envelope }) => openEnvelope(envelope, MANIFEST_AAD).delegations.length);
+    const carried = published.map(
+      ({ envelope }) => openEnvelope(envelope, MANIFEST_AAD).keyStatements.delegation.length,
+    );
     expect(carried).toEqual([1, 0, 0, 0, 1]);
+  });
+
+  it("rotates its key in mid-group: the next manifest brings what introduces the new one, and the chain goes on", async () => {
+    const { published, signer, trust } = await setUp();
+    await signer.add(objects[0]!);
+    const delegation = await signDelegation(keys.root, {
+      publicKey: keys.signer.publicKey,
+      namespacePrefix: VIDEO.namespace,
+      notBeforeMs: 0,
+      notAfterMs: START_MS + 3_600_000,
+      serial: 1,
+    });
+    await signer.setKey(keys.signer, { delegation: [delegation] });
+    for (const object of objects.slice(1)) await signer.add({ ...object, last: object.object === 4 });
+    const opened = published.map(({ envelope }) => openEnvelope(envelope, MANIFEST_AAD));
+    expect(opened.map(({ keyStatements }) => keyStatements.delegation.length)).toEqual([0, 1, 0, 0, 1]);
+    expect(opened.map(({ kid }) => kid)).toEqual([keys.root.kid, ...Array(4).fill(keys.signer.kid)]);
+    for (const { envelope } of published) expect((await trust.offer("m", envelope)).accepted).toBe(true);
+    expect(trust.truth(7)?.completion?.objectCount).toBe(5);
   });
 
   it("says that it is still there while nothing is cut", async () => {

@@ -7,7 +7,7 @@
  */
 import type { Clock } from "../clock.ts";
 import { CountersignError } from "../errors.ts";
-import { MANIFEST_AAD, openEnvelope, sealEnvelope } from "../trust/envelope.ts";
+import { type KeyStatements, MANIFEST_AAD, openEnvelope, sealEnvelope } from "../trust/envelope.ts";
 import type { SigningKey } from "../trust/keys.ts";
 import { leafOf, payloadDigest } from "../trust/leaf.ts";
 import { MAX_ENTRIES_PER_MANIFEST } from "../trust/limits.ts";
@@ -41,8 +41,8 @@ export interface TrackSignerOptions {
   readonly clock: Clock;
   /** Receives every manifest, in order. */
   readonly publish: (manifest: SignedManifest) => void;
-  /** Delegation envelopes for `key`; they ride in the first and the closing manifest of each group. */
-  readonly delegations?: readonly Uint8Array[];
+  /** What leads from the roots to `key`, and what roots have ended; see {@link TrackSigner.setKey}. */
+  readonly keyStatements?: Partial<KeyStatements>;
   /** Default DEFAULT_FRESH_FOR_MS. */
   readonly freshForMs?: number;
   /** Entries may wait this long to share a manifest; default 0: a manifest per object. At most MAX_BATCH_MS. */
@@ -92,6 +92,8 @@ export class TrackSigner {
   readonly #options: TrackSignerOptions;
   readonly #freshForMs: number;
   readonly #batchMs: number;
+  #keys: { readonly key: SigningKey; readonly statements: Partial<KeyStatements> };
+  #keysAreNew = false;
   #catalogDigest: Uint8Array | undefined;
   #state: ChainState;
   #open: OpenGroup | undefined;
@@ -116,6 +118,7 @@ export class TrackSigner {
       );
     }
     this.#options = options;
+    this.#keys = { key: options.key, statements: options.keyStatements ?? {} };
     this.#freshForMs = freshForMs;
     this.#batchMs = batchMs;
     this.#catalogDigest = options.catalogDigest;
@@ -151,6 +154,17 @@ export class TrackSigner {
       else if (this.#batchMs === 0 || open.pending.length >= MAX_ENTRIES_PER_MANIFEST)
         await this.#emit(open, undefined);
       else this.#armBatch();
+    });
+  }
+
+  /**
+   * From the next manifest on, signs with this key and sends these statements: at once, and then in the first and the closing manifest of each group. To rotate, call it at or
+   * after the time from which the new key's delegation holds; also to spread a revocation, with the same key.
+   */
+  setKey(key: SigningKey, keyStatements: Partial<KeyStatements>): Promise<void> {
+    return this.#enqueue(async () => {
+      this.#keys = { key, statements: keyStatements };
+      this.#keysAreNew = true;
     });
   }
 
@@ -207,7 +221,7 @@ export class TrackSigner {
   async #emit(open: OpenGroup, completion: GroupCompletion | undefined): Promise<void> {
     this.#cancelBatch?.();
     this.#cancelBatch = undefined;
-    const { key, track, streamId, clock, delegations = [], publish } = this.#options;
+    const { track, streamId, clock, publish } = this.#options;
     const { nextSequence, previous } = this.#state;
     // A clock that was set back must not make the chain go back (readers refuse that).
     const issuedAtMs = Math.max(Math.floor(clock.now()), this.#state.issuedAtMs);
@@ -224,9 +238,11 @@ export class TrackSigner {
       freshForMs: this.#freshForMs,
       catalogDigest: this.#catalogDigest,
     });
-    const carriesDelegations = open.manifests === 0 || completion !== undefined;
-    const envelope = await sealEnvelope(key, MANIFEST_AAD, payload, carriesDelegations ? delegations : []);
+    const { key, statements } = this.#keys;
+    const carriesStatements = this.#keysAreNew || open.manifests === 0 || completion !== undefined;
+    const envelope = await sealEnvelope(key, MANIFEST_AAD, payload, carriesStatements ? statements : {});
     // Only now: a failed signature leaves the chain where it was.
+    this.#keysAreNew = false;
     this.#state = {
       nextSequence: addVarInt(nextSequence, 1),
       previous: openEnvelope(envelope, MANIFEST_AAD).statement,

@@ -140,8 +140,7 @@ async function readEvidence(
   let { streamId } = options;
   for (const bytes of evidence) {
     const envelope = openEnvelope(bytes, MANIFEST_AAD);
-    for (const delegation of envelope.delegations)
-      await options.keyRing.admit(delegation).catch(() => undefined);
+    await options.keyRing.admitAll(envelope.keyStatements);
     const key = await signerAmong(envelope, options.keyRing.candidates(envelope.kid), "A stored manifest");
     const manifest = decodeManifest(envelope.payload);
     streamId ??= manifest.streamId;
@@ -154,7 +153,8 @@ async function readEvidence(
     }
     const unauthorised = options.keyRing.authorise(key, manifest.track, manifest.issuedAtMs);
     if (unauthorised !== undefined) throw unauthorised;
-    const link = { manifest, statement: envelope.statement, signature: envelope.signature, envelope: bytes };
+    const { statement, signature } = envelope;
+    const link = { manifest, key, source: "store", statement, signature, envelope: bytes };
     const place = chain.judge(link);
     if (place.kind === "known") continue;
     const fits = place.kind === "new" && truths.judge(link).kind === "fits";

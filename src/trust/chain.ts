@@ -6,22 +6,27 @@
 import { CountersignError } from "../errors.ts";
 import { subVarInt, type VarInt } from "../wire/varint.ts";
 import { equalBytes } from "./bytes.ts";
+import type { VerificationKey } from "./keys.ts";
 import { MAX_ADVANCE_BURST, MAX_ADVANCE_PER_SECOND } from "./limits.ts";
 import type { Manifest } from "./types.ts";
 
 /** A manifest's place in the chain, with the envelope that proves it. */
 export interface Link {
   readonly manifest: Manifest;
+  /** Who signed: whether that counts can change when a root says so. */
+  readonly key: Pick<VerificationKey, "publicKey" | "kid">;
+  /** The peer that brought it first. */
+  readonly source: string;
   readonly statement: Uint8Array;
   readonly signature: Uint8Array;
   readonly envelope: Uint8Array;
 }
 
-/** Two envelopes, both rightly signed, that cannot both be true. */
+/** Two manifests, both rightly signed, that cannot both be true. */
 export interface Contradiction {
   readonly what: string;
-  readonly first: Uint8Array;
-  readonly second: Uint8Array;
+  readonly first: Link;
+  readonly second: Link;
 }
 
 export type ChainVerdict =
@@ -87,7 +92,7 @@ export class ManifestChain {
 }
 
 function contradiction(what: string, known: Link, offered: Link): ChainVerdict {
-  return { kind: "contradiction", contradiction: { what, first: known.envelope, second: offered.envelope } };
+  return { kind: "contradiction", contradiction: { what, first: known, second: offered } };
 }
 
 /** What is wrong between two neighbours, of which `known` was there first; undefined when they fit. */

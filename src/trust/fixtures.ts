@@ -4,7 +4,9 @@ import { type FullTrackName, namespaceOf, trackOf } from "../wire/names.ts";
 import type { MoqObject } from "../wire/objects.ts";
 import { addVarInt, type VarInt } from "../wire/varint.ts";
 import { fromHex } from "./bytes.ts";
-import { MANIFEST_AAD, openEnvelope, sealEnvelope } from "./envelope.ts";
+import type { CborValue } from "./cbor.ts";
+import { encodeSign1 } from "./cose.ts";
+import { KEY_STATEMENT, MANIFEST_AAD, openEnvelope } from "./envelope.ts";
 import { importSeed, type SigningKey } from "./keys.ts";
 import { objectLeaf } from "./leaf.ts";
 import { encodeManifest } from "./manifest.ts";
@@ -83,13 +85,15 @@ export async function entryFor(object: MoqObject): Promise<SignedEntry> {
 
 /** Signs manifests one after the other, each field as told. */
 export class FreeSigner {
-  readonly key: SigningKey;
+  key: SigningKey;
   readonly clock: Clock;
   sequence: VarInt = 0;
   previous: Uint8Array | undefined;
   track: FullTrackName = VIDEO;
   streamId: Uint8Array = STREAM_ID;
   delegations: readonly Uint8Array[] = [];
+  revocations: readonly Uint8Array[] = [];
+  successions: readonly Uint8Array[] = [];
 
   constructor(clock: Clock, key: SigningKey = keys.root) {
     this.clock = clock;
@@ -112,7 +116,16 @@ export class FreeSigner {
       catalogDigest: undefined,
       ...fields,
     });
-    return sealEnvelope(this.key, MANIFEST_AAD, payload, this.delegations);
+    const unprotected = new Map<number, CborValue>();
+    // Not by sealEnvelope, which stops at what readers look at.
+    for (const [kind, envelopes] of [
+      ["succession", this.successions],
+      ["delegation", this.delegations],
+      ["revocation", this.revocations],
+    ] as const) {
+      if (envelopes.length > 0) unprotected.set(KEY_STATEMENT[kind].label, envelopes);
+    }
+    return encodeSign1({ key: this.key, externalAad: MANIFEST_AAD, payload, unprotected });
   }
 
   /** Says it and moves the chain on. */

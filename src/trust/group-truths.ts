@@ -71,7 +71,7 @@ export class GroupTruths {
     const { group, entries, completion } = link.manifest;
     const record = this.#groups.get(group);
     const clash = (what: string, other: Link): TruthVerdict => {
-      return { kind: "contradiction", contradiction: { what, first: other.envelope, second: link.envelope } };
+      return { kind: "contradiction", contradiction: { what, first: other, second: link } };
     };
     const fresh: SignedEntry[] = [];
     for (const entry of entries) {

@@ -105,10 +105,10 @@ describe("KeyRing", () => {
   it("tells of a delegation once, however often it comes", async () => {
     const ring = await ringWith();
     const told: Delegation[] = [];
-    ring.on("delegation", (delegation) => told.push(delegation));
+    ring.on("change", (statement) => statement.kind === "delegation" && told.push(statement.delegation));
     const envelope = await signDelegation(keys.root, delegationFor());
     await Promise.all([ring.admit(envelope), ring.admit(envelope)]);
-    expect(await ring.admit(envelope)).toEqual(delegationFor());
+    await ring.admit(envelope);
     expect(told).toEqual([delegationFor()]);
   });
 

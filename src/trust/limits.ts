@@ -21,8 +21,23 @@ export const MAX_SIGNED_OBJECT_BYTES = 16 * 1024 * 1024;
 /** Delegations that ride in the header of one envelope: root to signer is 1; the rest is room for an overlap of two roots. */
 export const MAX_DELEGATIONS_PER_ENVELOPE = 4;
 
-/** Delegations a key ring keeps. Only roots can add any; past it the one with the lowest serial goes. */
+/** Revocations in the header of one envelope: a signer repeats the latest ones only, since rings remember. */
+export const MAX_REVOCATIONS_PER_ENVELOPE = 8;
+
+/** Root successions in the header of one envelope: an app released before four rotations still finds its way to the newest root. */
+export const MAX_SUCCESSIONS_PER_ENVELOPE = 4;
+
+/** Delegations a key ring keeps. Only roots can add any; past it one of a retired root goes first, then the one with the lowest serial. */
 export const MAX_DELEGATIONS = 64;
+
+/**
+ * Revocations a key ring keeps. Only roots can add any; past it further ones are refused ("limit-exceeded"), since to forget one would bring a stolen key back. Each of them
+ * ends a key that {@link MAX_DELEGATIONS} counted before.
+ */
+export const MAX_REVOCATIONS = 256;
+
+/** Roots a key ring knows, pinned ones and their successors: one rotation a quarter for four years. Past it successors are refused ("limit-exceeded"). */
+export const MAX_ROOTS = 16;
 
 /** Groups at the live edge whose entries and envelopes are kept: twice the delivery ledger's window. Older ones are forgotten. */
 export const MAX_LIVE_GROUPS = 64;
@@ -35,6 +50,9 @@ export const MAX_PAST_GROUPS = 64;
  * then the oldest groups are forgotten first, whatever {@link MAX_LIVE_GROUPS} says.
  */
 export const MAX_TRACK_EVIDENCE_BYTES = 16 * 1024 * 1024;
+
+/** An evidence file: all envelopes of a track ({@link MAX_TRACK_EVIDENCE_BYTES}) and what comes with them. Past it the file is refused. */
+export const MAX_EVIDENCE_BYTES = 32 * 1024 * 1024;
 
 /** Envelopes of one source that wait for their signature check; past it they are refused unread ("limit-exceeded"). */
 export const MAX_JUDGING_PER_SOURCE = 1_024;

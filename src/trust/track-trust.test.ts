@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { namespaceOf, trackOf } from "../wire/names.ts";
 import { type CborValue, encodeCbor } from "./cbor.ts";
 import { decodeSign1 } from "./cose.ts";
-import { HEADER_DELEGATIONS, MANIFEST_AAD, openEnvelope, sealEnvelope } from "./envelope.ts";
+import { KEY_STATEMENT, MANIFEST_AAD, openEnvelope, sealEnvelope } from "./envelope.ts";
 import {
   entryFor,
   FreeSigner,
@@ -319,7 +319,7 @@ describe("envelopes that do not belong here", () => {
     expect(await offer(seal(more, new Map<number, CborValue>()))).toBe("manifest-malformed");
     const noise = new Map<number, CborValue>([
       [-70_000, [1, 2]],
-      [HEADER_DELEGATIONS, 5],
+      [KEY_STATEMENT.delegation.label, 5],
     ]);
     expect(await offer(seal(protectedBytes, noise))).toBe("accepted");
   });
@@ -433,7 +433,7 @@ describe("a signer's history that is played back or bent (rollback, fast-forward
         expect(await offer(pair[0]!, "m1")).toBe("accepted");
         expect(await offer(pair[1]!, "m2")).toBe("manifest-equivocation");
         expect(states).toEqual(["verified", "equivocation"]);
-        expect([trust.contradiction?.first, trust.contradiction?.second]).toEqual(pair);
+        expect([trust.contradiction?.first.envelope, trust.contradiction?.second.envelope]).toEqual(pair);
         expect(trust.lookup(7, 0).state).toBe("waiting");
         expect(trust.truth(7)).toBeUndefined();
         signer.sequence = 10;

@@ -10,22 +10,22 @@
  * sign it then? plausible time? fits the chain? fits the group? Only the signature is asynchronous; from there on nothing waits, so
  * the outcome does not depend on how checks of several envelopes interleave.
  */
-import { sha256 } from "@noble/hashes/sha2.js";
 import type { Clock } from "../clock.ts";
 import { CountersignError, toCountersignError } from "../errors.ts";
 import { Emitter } from "../events.ts";
 import { type FullTrackName, trackKey } from "../wire/names.ts";
 import type { MoqObject } from "../wire/objects.ts";
 import type { VarInt } from "../wire/varint.ts";
-import { bytesKey, equalBytes, ownCopy } from "./bytes.ts";
-import { type Contradiction, type Link, ManifestChain } from "./chain.ts";
-import { type Envelope, MANIFEST_AAD, openEnvelope } from "./envelope.ts";
+import { equalBytes } from "./bytes.ts";
+import type { Contradiction, Link } from "./chain.ts";
+import { MANIFEST_AAD, openEnvelope } from "./envelope.ts";
+import { EnvelopeGate, type Judgement, refusal } from "./envelope-gate.ts";
+import { type EvidenceBundle, evidenceOf } from "./evidence.ts";
 import { Freshness } from "./freshness.ts";
-import { GroupTruths } from "./group-truths.ts";
-import { JunkAccounts } from "./junk-account.ts";
 import { type KeyRing, signerAmong } from "./key-ring.ts";
-import { CLOCK_SKEW_MS, MAX_ENVELOPE_BYTES, MAX_PARKED, MAX_REMEMBERED_REFUSALS } from "./limits.ts";
+import { CLOCK_SKEW_MS } from "./limits.ts";
 import { decodeManifest } from "./manifest.ts";
+import { TrackHistory } from "./track-history.ts";
 import type {
   GroupTruth,
   Lookup,
@@ -52,26 +52,6 @@ export interface SignedTrackTrustOptions {
   readonly clockSkewMs?: number;
 }
 
-/** What became of one envelope. */
-export interface Judgement {
-  readonly accepted: boolean;
-  readonly error?: CountersignError;
-}
-
-const ACCEPTED: Judgement = { accepted: true };
-
-/** Refusals that no later event can turn into an acceptance; they are remembered by digest. */
-const FINAL: ReadonlySet<string> = new Set([
-  "manifest-malformed",
-  "manifest-bad-signature",
-  "manifest-wrong-stream",
-]);
-
-interface Parked {
-  readonly source: string;
-  readonly envelope: Uint8Array;
-}
-
 export class SignedTrackTrust implements TrackTrust {
   readonly track: FullTrackName;
   readonly #trackKey: string;
@@ -79,24 +59,15 @@ export class SignedTrackTrust implements TrackTrust {
   readonly #clock: Clock;
   readonly #skewMs: number;
   readonly #events = new Emitter<TrackTrustEvents>();
-  readonly #chain = new ManifestChain();
-  readonly #truths = new GroupTruths();
+  readonly #history = new TrackHistory();
   readonly #freshness: Freshness;
-  readonly #junk: JunkAccounts;
-  /** Entries this judge has handed out: only these can verify an object. */
-  readonly #ownEntries = new WeakSet<SignedEntry>();
-  /** By digest of the envelope's bytes. */
-  readonly #acceptedBytes = new Map<string, VarInt>();
-  /** By statement: the same thing said again in other unprotected headers costs no signature check. */
-  readonly #acceptedStatements = new Map<string, Link>();
-  readonly #refusedBytes = new Map<string, CountersignError>();
-  readonly #judging = new Map<string, Promise<Judgement>>();
-  readonly #parked = new Map<string, Parked>();
+  readonly #gate: EnvelopeGate;
   readonly #stopListening: () => void;
+  /** The stream was given, not taken from the first manifest. */
+  readonly #pinned: boolean;
   #streamId: Uint8Array | undefined;
   #successor: Uint8Array | undefined;
   #state: TrustState = "waiting";
-  #contradiction: Contradiction | undefined;
   #closed = false;
 
   constructor(options: SignedTrackTrustOptions) {
@@ -106,11 +77,19 @@ export class SignedTrackTrust implements TrackTrust {
     this.#clock = options.clock;
     this.#skewMs = options.clockSkewMs ?? CLOCK_SKEW_MS;
     this.#streamId = options.streamId;
-    this.#junk = new JunkAccounts(options.clock);
+    this.#pinned = options.streamId !== undefined;
+    this.#gate = new EnvelopeGate({
+      clock: options.clock,
+      judge: (source, envelope, park) => this.#judge(source, envelope, park),
+      onRefused: (source, error) => this.#onRefused(source, error),
+    });
     this.#freshness = new Freshness(options.clock, this.#skewMs, () => {
       this.#setState("stale", new CountersignError("manifest-expired", "The signer has gone silent."));
     });
-    this.#stopListening = options.keyRing.on("delegation", () => this.#retryParked());
+    this.#stopListening = options.keyRing.on("change", () => {
+      this.#withdraw();
+      this.#gate.retryParked();
+    });
   }
 
   get state(): TrustState {
@@ -118,7 +97,7 @@ export class SignedTrackTrust implements TrackTrust {
   }
 
   get latestGroup(): VarInt | undefined {
-    return this.#truths.latest;
+    return this.#history.latestGroup;
   }
 
   /** The stream all accepted manifests belong to; undefined until the first one when none was given. */
@@ -128,12 +107,20 @@ export class SignedTrackTrust implements TrackTrust {
 
   /** The newest manifest: it names the catalog in force and says how long silence is normal. */
   get newest(): Manifest | undefined {
-    return this.#chain.newest?.manifest;
+    return this.#history.newest?.manifest;
   }
 
-  /** In state "equivocation": the two envelopes that cannot both be true, as evidence for third parties. */
+  /** In state "equivocation": the two manifests that cannot both be true, and who brought them. */
   get contradiction(): Contradiction | undefined {
-    return this.#contradiction;
+    return this.#history.contradiction;
+  }
+
+  /** In state "equivocation": what convinces a third party who knows the roots; see {@link verifyEvidence}. */
+  exportEvidence(): EvidenceBundle | undefined {
+    const { contradiction } = this.#history;
+    if (contradiction === undefined) return undefined;
+    const group = contradiction.second.manifest.group;
+    return evidenceOf(contradiction, this.#history.links(group), this.#keyRing.statements);
   }
 
   on<K extends keyof TrackTrustEvents>(type: K, listener: (event: TrackTrustEvents[K]) => void): () => void {
@@ -141,12 +128,11 @@ export class SignedTrackTrust implements TrackTrust {
   }
 
   lookup(group: VarInt, object: VarInt): Lookup {
-    // Once the signer has been caught with two truths, neither counts.
-    return this.#contradiction === undefined ? this.#truths.lookup(group, object) : { state: "waiting" };
+    return this.#history.lookup(group, object);
   }
 
   truth(group: VarInt): GroupTruth | undefined {
-    return this.#contradiction === undefined ? this.#truths.truth(group) : undefined;
+    return this.#history.truth(group);
   }
 
   /**
@@ -157,25 +143,11 @@ export class SignedTrackTrust implements TrackTrust {
   offer(source: string, envelope: Uint8Array): Promise<Judgement> {
     if (this.#closed)
       return Promise.resolve(refusal(new CountersignError("destroyed", "This track is closed.")));
-    if (envelope.byteLength > MAX_ENVELOPE_BYTES) {
-      this.#junk.charge(source);
-      const message = `An envelope of ${envelope.byteLength} bytes is over the limit of ${MAX_ENVELOPE_BYTES}.`;
-      return Promise.resolve(this.#refuse(source, new CountersignError("manifest-malformed", message)));
-    }
-    const done = this.#junk.open(source, envelope.byteLength);
-    if (done === undefined) {
-      const error = new CountersignError(
-        "limit-exceeded",
-        "This manifest peer sends more envelopes than can be judged.",
-        { peer: source },
-      );
-      return Promise.resolve(this.#refuse(source, error));
-    }
-    return this.#settle(source, envelope).finally(done);
+    return this.#gate.offer(source, envelope);
   }
 
   async verify(object: MoqObject, entry: SignedEntry): Promise<Verified<MoqObject> | undefined> {
-    if (!this.#ownEntries.has(entry))
+    if (!this.#history.owns(entry))
       throw new CountersignError("internal", "An object was checked against an entry of another track.");
     try {
       return await checkObject(object, entry);
@@ -187,103 +159,101 @@ export class SignedTrackTrust implements TrackTrust {
     }
   }
 
-  /**
-   * Accepted envelopes that together prove a group. `whole`: every object of the group will be there when it is checked, so the closing manifest, once
-   * it came, is enough; otherwise all that name objects, in order.
-   */
+  /** @inheritdoc */
   evidence(group: VarInt, whole = true): readonly Uint8Array[] {
-    const links = this.#truths.links(group);
-    const closing = whole ? this.#truths.closing(group) : undefined;
-    if (closing === undefined) return links.map((link) => link.envelope);
-    // Whoever reads it later may know the roots only: the delegation has to come along.
-    if (hasDelegation(closing)) return [closing.envelope];
-    const delegating = links.find(hasDelegation);
-    return delegating === undefined ? [closing.envelope] : [delegating.envelope, closing.envelope];
+    return this.#history.evidence(group, whole);
   }
 
   close(): void {
     this.#closed = true;
     this.#freshness.stop();
     this.#stopListening();
-    this.#parked.clear();
+    this.#gate.close();
     this.#events.clear();
   }
 
-  async #settle(source: string, envelope: Uint8Array): Promise<Judgement> {
-    const id = bytesKey(sha256(envelope));
-    if (this.#acceptedBytes.has(id)) return ACCEPTED;
-    const remembered = this.#refusedBytes.get(id);
-    const judgement =
-      remembered === undefined ? await this.#judgeOnce(source, id, envelope) : refusal(remembered);
-    if (judgement.error === undefined || this.#closed) return judgement;
-    // Parked envelopes may turn out good, and were cheap: no signature was checked.
-    if (!this.#parked.has(id)) this.#junk.charge(source);
-    return this.#refuse(source, judgement.error);
-  }
-
-  /** Two peers that send the same envelope at once share one check. */
-  #judgeOnce(source: string, id: string, envelope: Uint8Array): Promise<Judgement> {
-    let running = this.#judging.get(id);
-    if (running === undefined) {
-      running = this.#judge(source, id, ownCopy(envelope)).finally(() => this.#judging.delete(id));
-      this.#judging.set(id, running);
-    }
-    return running;
-  }
-
-  async #judge(source: string, id: string, bytes: Uint8Array): Promise<Judgement> {
-    try {
-      const envelope = openEnvelope(bytes, MANIFEST_AAD);
-      const known = this.#acceptedStatements.get(bytesKey(envelope.statement));
-      if (known !== undefined && equalBytes(known.signature, envelope.signature)) return ACCEPTED;
-      await this.#admitDelegations(source, envelope.delegations);
-      const keys = this.#keyRing.candidates(envelope.kid);
-      if (keys.length === 0) this.#park(source, id, bytes);
-      const key = await signerAmong(envelope, keys, "A manifest");
-      const manifest = decodeManifest(envelope.payload);
-      if (trackKey(manifest.track) !== this.#trackKey) throw wrongStream("It is of another track.");
-      const unauthorised = this.#keyRing.authorise(key, manifest.track, manifest.issuedAtMs);
-      if (unauthorised !== undefined) throw unauthorised;
-      this.#accept(id, bytes, envelope, manifest);
-      return ACCEPTED;
-    } catch (thrown) {
-      const error = toCountersignError(thrown, "internal");
-      if (FINAL.has(error.code)) this.#rememberRefusal(id, error);
-      return refusal(error);
-    }
-  }
-
-  /** Unprotected, so a bad one says nothing against the manifest it came with; but it costs a signature check. */
-  async #admitDelegations(source: string, delegations: readonly Uint8Array[]): Promise<void> {
-    for (const delegation of delegations) {
-      try {
-        await this.#keyRing.admit(delegation);
-      } catch {
-        this.#junk.charge(source);
-      }
-    }
+  async #judge(source: string, bytes: Uint8Array, park: () => void): Promise<VarInt> {
+    const envelope = openEnvelope(bytes, MANIFEST_AAD);
+    const known = this.#history.find(envelope.statement);
+    // Statements about keys may have been added on the way, by a peer that knows of newer ones. They are unprotected, so a bad one says nothing
+    // against the manifest it came with; but it costs a signature check.
+    await this.#keyRing.admitAll(envelope.keyStatements, () => this.#gate.charge(source));
+    if (known !== undefined && equalBytes(known.signature, envelope.signature)) return known.manifest.group;
+    const keys = this.#keyRing.candidates(envelope.kid);
+    if (keys.length === 0) park();
+    const key = await signerAmong(envelope, keys, "A manifest");
+    const manifest = decodeManifest(envelope.payload);
+    if (trackKey(manifest.track) !== this.#trackKey) throw wrongStream("It is of another track.");
+    const unauthorised = this.#keyRing.authorise(key, manifest.track, manifest.issuedAtMs);
+    if (unauthorised !== undefined) throw unauthorised;
+    const { statement, signature } = envelope;
+    this.#accept({ manifest, key, source, statement, signature, envelope: bytes });
+    return manifest.group;
   }
 
   /** Everything after the signature: synchronous. Throws the refusal. */
-  #accept(id: string, bytes: Uint8Array, envelope: Envelope, manifest: Manifest): void {
+  #accept(link: Link): void {
+    const { manifest } = link;
     if (this.#closed) throw new CountersignError("destroyed", "This track is closed.");
     if (this.#streamId !== undefined && !equalBytes(manifest.streamId, this.#streamId)) {
       this.#noticeSuccessor(manifest);
       throw wrongStream("It belongs to another stream of the same name, perhaps an earlier session.");
     }
-    if (this.#contradiction !== undefined) throw equivocation(this.#contradiction);
+    const { contradiction } = this.#history;
+    if (contradiction !== undefined) throw equivocation(contradiction);
     this.#checkTime(manifest);
-    const link: Link = {
-      manifest,
-      statement: envelope.statement,
-      signature: envelope.signature,
-      envelope: bytes,
-    };
-    const place = this.#chain.judge(link);
-    if (place.kind === "refused") throw place.error;
-    if (place.kind === "contradiction") this.#equivocate(place.contradiction);
-    if (place.kind === "new") this.#applyTruth(link);
-    this.#acceptedBytes.set(id, manifest.group);
+    this.#add(link);
+  }
+
+  #add(link: Link): void {
+    const { manifest } = link;
+    const addition = this.#history.add(link);
+    if (addition.kind === "known") return;
+    if (addition.kind === "contradiction") {
+      this.#freshness.stop();
+      const error = equivocation(addition.contradiction);
+      this.#setState("equivocation", error);
+      throw error;
+    }
+    this.#streamId ??= manifest.streamId;
+    if (addition.forgotten.length > 0) this.#gate.forget(new Set(addition.forgotten));
+    // Only the newest manifest says anything about now; history does not make a stale track fresh.
+    if (this.#history.newest === link) this.#renew(manifest);
+    const truth = this.#history.truth(manifest.group);
+    if (truth !== undefined) this.#events.emit("truth", truth);
+  }
+
+  #renew({ issuedAtMs, freshForMs }: Manifest): void {
+    if (this.#freshness.renew(issuedAtMs, freshForMs)) this.#setState("verified");
+    else this.#setState("stale", new CountersignError("manifest-expired", "The newest manifest is too old."));
+  }
+
+  /** A statement about keys came: what a key had no right to say is taken back, whenever it was accepted. */
+  #withdraw(): void {
+    const mayHaveSigned = ({ key, manifest }: Link): boolean =>
+      this.#keyRing.authorise(key, manifest.track, manifest.issuedAtMs) === undefined;
+    const contradicted = this.#history.contradiction !== undefined;
+    const { groups, left } = this.#history.withdraw(mayHaveSigned);
+    const settled = contradicted && this.#history.contradiction === undefined;
+    if (groups.size === 0 && !settled) return;
+    this.#gate.reconsider(groups);
+    this.#resume(left);
+    this.#events.emit("withdrawn", { groups });
+  }
+
+  #resume(left: Link | undefined): void {
+    this.#freshness.stop();
+    const { newest } = this.#history;
+    if (newest === undefined && !this.#pinned) this.#streamId = undefined;
+    if (this.#history.contradiction !== undefined) return;
+    if (newest === undefined) this.#setState("waiting");
+    else this.#renew(newest.manifest);
+    if (left === undefined) return;
+    try {
+      this.#accept(left);
+    } catch (thrown) {
+      this.#onRefused(left.source, toCountersignError(thrown, "internal"));
+    }
   }
 
   /** Signed and authorised like one of ours, but of another stream: a later session, unless it is an old one played back. */
@@ -321,76 +291,12 @@ export class SignedTrackTrust implements TrackTrust {
     throw error;
   }
 
-  #applyTruth(link: Link): void {
-    const { manifest } = link;
-    const verdict = this.#truths.judge(link);
-    if (verdict.kind === "contradiction") this.#equivocate(verdict.contradiction);
-    if (verdict.kind === "too-many-objects") {
-      throw new CountersignError("limit-exceeded", `Group ${manifest.group} would have too many objects.`);
-    }
-    this.#streamId ??= manifest.streamId;
-    this.#chain.add(link);
-    this.#acceptedStatements.set(bytesKey(link.statement), link);
-    const forgotten = this.#truths.apply(link);
-    for (const group of forgotten) this.#forget(group);
-    for (const entry of manifest.entries) this.#ownEntries.add(entry);
-    // Only the newest manifest says anything about now; history does not make a stale track fresh.
-    if (this.#chain.newest === link) {
-      const fresh = this.#freshness.renew(manifest.issuedAtMs, manifest.freshForMs);
-      if (fresh) this.#setState("verified");
-      else
-        this.#setState("stale", new CountersignError("manifest-expired", "The newest manifest is too old."));
-    }
-    const truth = this.#truths.truth(manifest.group);
-    if (truth !== undefined) this.#events.emit("truth", truth);
-  }
-
-  #forget(group: VarInt): void {
-    for (const [statement, link] of this.#acceptedStatements) {
-      if (link.manifest.group === group) this.#acceptedStatements.delete(statement);
-    }
-    this.#chain.forgetGroup(group);
-    for (const [id, of] of this.#acceptedBytes) if (of === group) this.#acceptedBytes.delete(id);
-  }
-
-  #equivocate(contradiction: Contradiction): never {
-    this.#contradiction = contradiction;
-    this.#freshness.stop();
-    const error = equivocation(contradiction);
-    this.#setState("equivocation", error);
-    throw error;
-  }
-
-  #park(source: string, id: string, envelope: Uint8Array): void {
-    this.#parked.delete(id);
-    this.#parked.set(id, { source, envelope });
-    if (this.#parked.size > MAX_PARKED) this.#parked.delete(this.#parked.keys().next().value!);
-  }
-
-  #retryParked(): void {
-    const waiting = [...this.#parked];
-    this.#parked.clear();
-    for (const [id, { source, envelope }] of waiting) {
-      if (!this.#judging.has(id)) void this.#settle(source, envelope);
-      else this.#parked.set(id, { source, envelope });
-    }
-  }
-
-  #rememberRefusal(id: string, error: CountersignError): void {
-    this.#refusedBytes.set(id, error);
-    if (this.#refusedBytes.size > MAX_REMEMBERED_REFUSALS)
-      this.#refusedBytes.delete(this.#refusedBytes.keys().next().value!);
-  }
-
-  #refuse(source: string, error: CountersignError): Judgement {
+  #onRefused(source: string, error: CountersignError): void {
     const nothingYet =
-      this.#chain.newest === undefined && (this.#state === "waiting" || this.#state === "untrusted");
+      this.newest === undefined && (this.#state === "waiting" || this.#state === "untrusted");
     // Later on a peer with junk only hurts itself; before anything was accepted it is the best explanation there is.
-    if (nothingYet && (error.code === "manifest-wrong-key" || error.code === "manifest-bad-signature")) {
-      this.#setState("untrusted", error);
-    }
+    if (nothingYet && EXPLAINS_NOTHING_YET.has(error.code)) this.#setState("untrusted", error);
     this.#events.emit("refused", { source, error });
-    return refusal(error);
   }
 
   #setState(state: TrustState, error?: CountersignError): void {
@@ -400,9 +306,12 @@ export class SignedTrackTrust implements TrackTrust {
   }
 }
 
-function refusal(error: CountersignError): Judgement {
-  return { accepted: false, error };
-}
+/** Refusals that say why a track has nothing to show for itself. */
+const EXPLAINS_NOTHING_YET: ReadonlySet<string> = new Set([
+  "manifest-wrong-key",
+  "manifest-bad-signature",
+  "manifest-key-revoked",
+]);
 
 function wrongStream(what: string): CountersignError {
   return new CountersignError("manifest-wrong-stream", `A manifest does not belong here. ${what}`);
@@ -413,12 +322,7 @@ function equivocation(contradiction: Contradiction): CountersignError {
     "manifest-equivocation",
     `The signer has contradicted itself: ${contradiction.what}.`,
     {
-      hint: "Do not trust this broadcast; the two envelopes are kept as evidence.",
+      hint: "Do not trust this broadcast; the evidence can be exported.",
     },
   );
-}
-
-/** Envelopes that are kept were opened before. */
-function hasDelegation(link: Link): boolean {
-  return openEnvelope(link.envelope, MANIFEST_AAD).delegations.length > 0;
 }

@@ -77,6 +77,8 @@ export interface GroupTruth {
 export interface TrackTrustEvents {
   /** New entries or a completion for a group: waiting objects may now be judged. */
   truth: GroupTruth;
+  /** A root took away a key's right: of these groups, manifests that were accepted do not count any more. */
+  withdrawn: { readonly groups: ReadonlySet<VarInt> };
   state: { readonly state: TrustState; readonly error?: CountersignError };
   /** An envelope was refused. */
   refused: { readonly source: string; readonly error: CountersignError };

@@ -59,7 +59,7 @@ describe("vectors of an independent implementation", () => {
       streamId: STREAM_ID,
       clock,
       publish: ({ envelope }) => published.push(hex(envelope)),
-      delegations: [delegation],
+      keyStatements: { delegation: [delegation] },
       batchMs: 40,
       catalogDigest: fromHex(vectors.catalogDigest),
     });
