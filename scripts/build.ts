@@ -1,17 +1,23 @@
 /**
  * Builds the package into dist/: index.js and testing.js as ES modules, client.worker.js with everything in it, the
- * declarations, and a check of the sizes against scripts/size-budget.json.
+ * declarations, the licences of what is bundled, and a check of the sizes against scripts/size-budget.json.
+ *
+ * `--report` prints what the bundles are made of; `--if-stale` does nothing when nothing changed since the last build.
  */
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import type { InlineConfig, Plugin } from "vite";
 import { build } from "vite";
+import type { SourceMap } from "./bundle-report.ts";
+import { partOf, sharesOf } from "./bundle-report.ts";
 import { run } from "./commands.ts";
 
 const ROOT = resolve(fileURLToPath(import.meta.url), "..", "..");
 const DIST = join(ROOT, "dist");
+/** Written last: its time is that of a build that ended well. */
+const LICENCES = "third-party-licenses.txt";
 
 /** How the source names the worker, and how an app's bundler must find it in dist/index.js, character by character. */
 const WORKER_IN_SOURCE = /new URL\(\s*"[./]*\/workers\/client\.worker\.ts"\s*,\s*import\.meta\.url\s*\)/g;
@@ -113,7 +119,64 @@ function nameDeclarationsByOutput(): void {
   }
 }
 
+function readBundle(file: string): { code: string; map: SourceMap } {
+  const code = readFileSync(join(DIST, file), "utf8");
+  return { code, map: JSON.parse(readFileSync(join(DIST, `${file}.map`), "utf8")) as SourceMap };
+}
+
+function report(): void {
+  for (const { file } of OUTPUTS) {
+    const { code, map } = readBundle(file);
+    process.stdout.write(`\n${file}: bytes minified, and gzip of each part alone\n`);
+    for (const { part, bytes, gzipBytes } of sharesOf(code, map)) {
+      process.stdout.write(`${String(bytes).padStart(9)} ${String(gzipBytes).padStart(7)}  ${part}\n`);
+    }
+  }
+}
+
+/** Whose code is in the bundles, each with its licence: they ask to be passed on with it. */
+function writeLicences(): void {
+  const parts = OUTPUTS.flatMap(({ file }) =>
+    readBundle(file).map.sources.map((source) => partOf(source ?? "")),
+  );
+  const packages = [...new Set(parts)].filter((part) => part.startsWith("npm ")).map((part) => part.slice(4));
+  const texts = packages.sort().map((name) => {
+    const folder = join(ROOT, "node_modules", name);
+    const { version, license } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as {
+      readonly version: string;
+      readonly license: string;
+    };
+    const text = readFileSync(join(folder, "LICENSE"), "utf8").trim();
+    return `${name} ${version} (${license})\n\n${text}\n`;
+  });
+  const heading = "The bundles in this folder contain code of these packages.\n";
+  writeFileSync(join(DIST, LICENCES), [heading, ...texts].join(`\n${"-".repeat(80)}\n\n`));
+}
+
+/** What the build is made from. A folder's own time tells of files that went. */
+const SOURCES = ["src", "workers", "scripts", "package.json", "tsconfig.json", "tsconfig.build.json"];
+
+/** Nothing that the build is made from changed since the last one ended well. */
+function isFresh(): boolean {
+  const done = join(DIST, LICENCES);
+  if (!existsSync(done)) return false;
+  const builtMs = statSync(done).mtimeMs;
+  return SOURCES.every((source) => {
+    const path = join(ROOT, source);
+    const inside = statSync(path).isDirectory()
+      ? readdirSync(path, { recursive: true, encoding: "utf8" })
+      : [];
+    return [path, ...inside.map((name) => join(path, name))].every(
+      (name) => statSync(name).mtimeMs <= builtMs,
+    );
+  });
+}
+
 async function main(): Promise<void> {
+  if (process.argv.includes("--if-stale") && isFresh()) {
+    process.stdout.write("dist/ is newer than all it is made from.\n");
+    return;
+  }
   rmSync(DIST, { recursive: true, force: true });
   for (const output of OUTPUTS) await build(configuration(output));
   await run(
@@ -129,8 +192,10 @@ async function main(): Promise<void> {
     throw new Error(`dist/index.js must hold this exactly once, for the bundlers of apps: ${WORKER_IN_DIST}`);
   }
   if (!existsSync(join(DIST, "types", "index.d.ts"))) throw new Error("dist/types/index.d.ts was not made.");
+  if (process.argv.includes("--report")) report();
   const over = overBudget();
   if (over.length > 0) throw new Error(`Over the size budget (scripts/size-budget.json): ${over.join("; ")}`);
+  writeLicences();
 }
 
 main().catch((error: unknown) => {
