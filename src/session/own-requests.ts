@@ -15,6 +15,7 @@ import { addVarInt } from "../wire/varint.ts";
 import { type RequestState, type SessionCore, trackOfRequest } from "./core.ts";
 import { endsBefore, resolveFilter, UNFILTERED } from "./filters.ts";
 import { MAX_NAMESPACES_PER_REQUEST } from "./limits.ts";
+import { isRefusedNamespace } from "./namespaces.ts";
 import { hasMandatoryProperty } from "./properties.ts";
 import { checkRequestOk } from "./scopes.ts";
 import type { RequestBody, StreamHandle } from "./types.ts";
@@ -59,6 +60,18 @@ function whyNot(core: SessionCore, body: RequestBody): CountersignError | undefi
       "The peer asked us to leave and takes no new requests.",
       {
         hint: "Open a session to the address its GOAWAY named and ask there.",
+      },
+    );
+  }
+  const published =
+    body.type === "publish" ? body.track.namespace : body.type === "publish-namespace" ? body.namespace : [];
+  if (isRefusedNamespace(published)) {
+    return new CountersignError(
+      "invalid-options",
+      "Nothing may be published in the namespaces . and .session.",
+      {
+        section: "draft-ietf-moq-transport-18 §3.2",
+        hint: "Begin the namespace with a name of your own, such as your domain.",
       },
     );
   }
