@@ -1,9 +1,15 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { systemClock } from "../src/clock.ts";
+import { TrackSigner } from "../src/publish/signer.ts";
 import { MemoryStore } from "../src/replay/memory-store.ts";
 import type { ReplayStore } from "../src/replay/types.ts";
 import type { OpenOptions } from "../src/rpc/protocol.ts";
+import { signDelegation } from "../src/trust/delegation.ts";
+import { decodeEvidence, verifyEvidence } from "../src/trust/evidence.ts";
+import { signRevocation } from "../src/trust/key-change.ts";
+import { KeyRing } from "../src/trust/key-ring.ts";
 import { generateSeed, importSeed, type SigningKey } from "../src/trust/keys.ts";
+import { namespaceOf, trackOf } from "../src/wire/names.ts";
 import { BROADCAST, EventLog, MANIFESTS, MemoryBroadcast, RELAY_A, RELAY_B } from "./broadcast.fixture.ts";
 import { BroadcastClient } from "./broadcast-client.ts";
 
@@ -199,6 +205,120 @@ test("with every peer gone, a new session plays what was stored, verified again"
   const whole = await media(client, `video/${FIRST}.m4s`);
   const published = broadcast.cutter.group("video", FIRST).map(({ payload }) => payload);
   expect(whole.byteLength).toBe(published.reduce((sum, { byteLength }) => sum + byteLength, 0));
+});
+
+test("a signer that was restarted as a new stream is followed without a reload, and its media are played", async () => {
+  await broadcast.publishCatalog();
+  await publish(FIRST);
+  const { client, log } = await open();
+  await log.until("ready");
+  await log.until("state", ({ state }) => state === "live");
+  broadcast.restartSigner();
+  await broadcast.publishCatalog();
+  await publish(FIRST + 1);
+  await publish(FIRST + 2);
+  await expect.poll(() => log.all.filter(({ type }) => type === "ready").length).toBe(2);
+  const published = broadcast.cutter.group("video", FIRST + 2)[0];
+  expect(await media(client, `video/${FIRST + 2}.0.m4s`)).toEqual(published?.payload);
+  const told = log.all.slice(log.all.findLastIndex(({ type }) => type === "ready"));
+  expect(told.some((event) => event.type === "state" && event.state === "failed")).toBe(false);
+});
+
+test("a restart that is heard of on a media track first is followed as well", async () => {
+  await broadcast.publishCatalog();
+  await publish(FIRST);
+  const { log } = await open();
+  await log.until("ready");
+  broadcast.restartSigner();
+  await publish(FIRST + 1);
+  await broadcast.publishCatalog();
+  await publish(FIRST + 2);
+  await expect.poll(() => log.all.filter(({ type }) => type === "ready").length).toBe(2);
+});
+
+test("of two signers that run at once, the one that was left is not gone back to", async () => {
+  await broadcast.publishCatalog();
+  await publish(FIRST);
+  const { log } = await open();
+  await log.until("ready");
+  const left = broadcast.streamId;
+  broadcast.restartSigner();
+  await broadcast.publishCatalog();
+  await publish(FIRST + 1);
+  await expect.poll(() => log.all.filter(({ type }) => type === "ready").length).toBe(2);
+  broadcast.restartSigner(4_000);
+  broadcast.streamId = left;
+  await broadcast.publishCatalog();
+  await publish(FIRST + 2);
+  // A third one, so that there is something to wait for.
+  broadcast.restartSigner(6_000);
+  await broadcast.publishCatalog();
+  await publish(FIRST + 3);
+  await expect.poll(() => log.all.filter(({ type }) => type === "ready").length).toBe(3);
+  expect(log.all.filter(({ type }) => type === "ready")).toHaveLength(3);
+});
+
+test("a signer caught with two truths ends playback, and the proof can be exported and checked by others", async () => {
+  await broadcast.publishCatalog();
+  await publish(FIRST);
+  const { client, log } = await open();
+  await log.until("ready");
+  expect(await client.evidence()).toBeUndefined();
+  const video = trackOf(namespaceOf(...BROADCAST), "video");
+  const liar = new TrackSigner({
+    key,
+    track: video,
+    streamId: broadcast.streamId,
+    clock: systemClock,
+    publish: ({ group, object, envelope }) =>
+      broadcast
+        .peer(MANIFESTS)
+        .serve("video.manifest")
+        .publish(
+          {
+            group: Number(group) + 1,
+            object,
+            subgroup: 0,
+            priority: undefined,
+            status: "normal",
+            properties: new Uint8Array(0),
+            payload: envelope,
+          },
+          { endOfGroup: true, firstObject: true, priority: undefined },
+        ),
+  });
+  await liar.add({ group: FIRST, object: 0, payload: new Uint8Array(99) });
+  const failed = await log.until("state", ({ state }) => state === "failed");
+  expect(failed.error?.code).toBe("manifest-equivocation");
+  const bytes = await client.evidence();
+  const proven = await verifyEvidence(decodeEvidence(bytes!), await KeyRing.create([key.publicKey]));
+  expect(proven.track).toEqual(video);
+});
+
+test("a revocation that was seen once is known to the next session, whatever its peers hide", async () => {
+  const store = new MemoryStore();
+  const root = key;
+  const signer = await importSeed(generateSeed());
+  const delegation = await signDelegation(root, {
+    publicKey: signer.publicKey,
+    namespacePrefix: namespaceOf(...BROADCAST),
+    notBeforeMs: 0,
+    notAfterMs: Date.now() + 3_600_000,
+    serial: 1,
+  });
+  const revocation = await signRevocation(root, { publicKey: signer.publicKey, fromMs: 0 });
+  const first = new MemoryBroadcast(root, { delegation: [delegation], revocation: [revocation] });
+  broadcast = first;
+  await broadcast.publishCatalog();
+  await publish(FIRST);
+  await (await open({}, unclosable(store))).log.until("ready");
+  await store.flush();
+  broadcast = new MemoryBroadcast(signer, { delegation: [delegation] });
+  await broadcast.publishCatalog();
+  await publish(FIRST + 1);
+  const { log } = await open({ roots: [root.publicKey] }, unclosable(store));
+  const refused = await log.until("state", ({ error }) => error?.code === "manifest-key-revoked");
+  expect(refused.state).toBe("waiting");
 });
 
 test("closing a client ends requests that were waiting for something to play", async () => {

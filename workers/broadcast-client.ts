@@ -6,7 +6,6 @@
  * 3. Where no catalog comes and an earlier session kept one, what is stored is played until the network is back.
  */
 
-import { manifestTrackName } from "../src/catalog/build.ts";
 import { CATALOG_TRACK_NAME } from "../src/catalog/types.ts";
 import type { Clock } from "../src/clock.ts";
 import { CountersignError, toCountersignError } from "../src/errors.ts";
@@ -25,16 +24,17 @@ import type {
   WorkerStats,
 } from "../src/rpc/protocol.ts";
 import type { Dial } from "../src/transport/port.ts";
-import { CatalogTrust, type VerifiedCatalog } from "../src/trust/catalog-trust.ts";
+import type { VerifiedCatalog } from "../src/trust/catalog-trust.ts";
 import { KeyRing } from "../src/trust/key-ring.ts";
-import { SignedTrackTrust } from "../src/trust/track-trust.ts";
+import { encodeEvidence } from "../src/trust/evidence.ts";
 import type { Version } from "../src/wire/codec.ts";
 import { type Namespace, namespaceKey, namespaceOf, trackOf } from "../src/wire/names.ts";
 import { supportedVersions } from "../src/wire/registry.ts";
 import type { VarInt } from "../src/wire/varint.ts";
 import { collectStats } from "./client-stats.ts";
+import { CatalogReader } from "./catalog-reader.ts";
 import { ClientStatus } from "./client-status.ts";
-import { ManifestIntake } from "./manifest-intake.ts";
+import { keepKeys } from "./kept-keys.ts";
 import { PeerDialer } from "./peer-dialer.ts";
 import { Playing } from "./playing.ts";
 import { keepCatalog, readCatalog } from "./stored-broadcast.ts";
@@ -78,8 +78,7 @@ export class BroadcastClient implements WorkerApi {
   #store: ReplayStore | undefined;
   #manifests: SourcePool | undefined;
   #objects: SourcePool | undefined;
-  #catalogTrust: CatalogTrust | undefined;
-  #catalogIntake: ManifestIntake | undefined;
+  #catalog: CatalogReader | undefined;
   #catalogDigest: string | undefined;
   #playing: Playing | undefined;
   /** The page was told to read the presentation. */
@@ -182,13 +181,19 @@ export class BroadcastClient implements WorkerApi {
     return this.#collect();
   }
 
+  async evidence(): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    const judges = [this.#catalog?.trust, ...(this.#playing?.pipelines.map(({ trust }) => trust) ?? [])];
+    const bundle = judges.map((trust) => trust?.exportEvidence()).find((found) => found !== undefined);
+    return bundle && encodeEvidence(bundle);
+  }
+
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     this.#cancelTimer?.();
     this.#status?.close();
     this.#playing?.close();
-    this.#catalogTrust?.close();
+    this.#catalog?.close();
     this.#manifests?.close();
     this.#objects?.close();
     this.#checkWaiting();
@@ -199,29 +204,18 @@ export class BroadcastClient implements WorkerApi {
   // ---- catalog ----
 
   #readCatalog(manifests: SourcePool, keyRing: KeyRing): void {
-    const track = trackOf(this.#namespace, CATALOG_TRACK_NAME);
-    const trust = new SignedTrackTrust({ track, keyRing, clock: this.#clock });
-    const catalogTrust = new CatalogTrust(trust);
-    const intake = new ManifestIntake(trust, () => undefined);
-    this.#catalogTrust = catalogTrust;
-    this.#catalogIntake = intake;
-    catalogTrust.on("catalog", (catalog) => void this.#onCatalog(catalog));
-    catalogTrust.on("rejected", ({ error }) => this.#status?.catalogProblem(error));
-    trust.on("refused", ({ error }) => this.#status?.catalogProblem(error));
-    trust.on("state", ({ state, error }) => {
-      if (state === "equivocation" && error) this.#status?.fail(error);
-    });
     manifests.on("problem", ({ track: key, error }) => {
       if (error.code === "track-unknown" && key.startsWith(namespaceKey(this.#namespace)))
         this.#status?.catalogProblem(this.#unknown(error));
     });
-    manifests.addTrack({
-      name: track,
-      target: { sink: (source) => ({ object: (object) => catalogTrust.offer(source, object) }) },
-    });
-    manifests.addTrack({
-      name: trackOf(this.#namespace, manifestTrackName(CATALOG_TRACK_NAME)),
-      target: intake,
+    this.#catalog = new CatalogReader({
+      namespace: this.#namespace,
+      keyRing,
+      clock: this.#clock,
+      manifests,
+      onCatalog: (catalog) => void this.#onCatalog(catalog),
+      onRefused: (error) => this.#status?.catalogProblem(error),
+      onEquivocation: (error) => this.#status?.fail(error),
     });
   }
 
@@ -281,6 +275,8 @@ export class BroadcastClient implements WorkerApi {
     }
     this.#playing?.close();
     this.#playing = playing;
+    for (const { trust } of playing.pipelines)
+      trust.on("successor", (successor) => this.#catalog?.follow(successor.streamId));
     this.#announced = undefined;
     this.#status?.update();
     return playing;
@@ -432,6 +428,10 @@ export class BroadcastClient implements WorkerApi {
     opened.store.on("warning", (warning) => this.#warn(warning));
     opened.store.on("corrupt", ({ error }) => this.#warn(error));
     if (opened.warning) this.#warn(opened.warning);
+    if (!this.#keyRing) return;
+    await keepKeys(opened.store, this.#namespace, this.#keyRing).catch((thrown: unknown) =>
+      this.#warn(toCountersignError(thrown, "storage-failed")),
+    );
   }
 
   #positionKey(): string {
@@ -482,7 +482,7 @@ export class BroadcastClient implements WorkerApi {
       manifests: this.#manifests?.sources() ?? [],
       objects: this.#objects?.sources() ?? [],
       pipelines: this.#playing?.pipelines ?? [],
-      catalogIntake: this.#catalogIntake,
+      catalogIntake: this.#catalog?.intake,
       trust: this.#status?.trust ?? "waiting",
       epochMs: this.#playing?.times.epochMs,
       edge: this.#edge,

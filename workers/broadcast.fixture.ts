@@ -13,6 +13,7 @@ import { memoryDial } from "../src/testing/memory-transport.ts";
 import { accept } from "../src/transport/connect.ts";
 import type { Connection } from "../src/transport/connection.ts";
 import type { Dial } from "../src/transport/port.ts";
+import type { KeyStatements } from "../src/trust/envelope.ts";
 import type { SigningKey } from "../src/trust/keys.ts";
 import { namespaceOf, trackKey, trackOf } from "../src/wire/names.ts";
 import type { MoqObject } from "../src/wire/objects.ts";
@@ -75,12 +76,17 @@ export class MemoryBroadcast {
     [RELAY_B, new MemoryPeer()],
     [MANIFESTS, new MemoryPeer()],
   ]);
-  readonly streamId = generateStreamId();
+  streamId = generateStreamId();
+  /** The signer's clock; a restart takes a while, of which tests wait for nothing. */
+  #clock = systemClock;
   readonly #signers = new Map<string, TrackSigner>();
   readonly #key: SigningKey;
 
-  constructor(key: SigningKey) {
+  readonly #keyStatements: Partial<KeyStatements>;
+
+  constructor(key: SigningKey, keyStatements: Partial<KeyStatements> = {}) {
     this.#key = key;
+    this.#keyStatements = keyStatements;
   }
 
   peer(url: string): MemoryPeer {
@@ -124,7 +130,8 @@ export class MemoryBroadcast {
       key: this.#key,
       track: trackOf(namespace, CATALOG_TRACK_NAME),
       streamId: this.streamId,
-      clock: systemClock,
+      clock: this.#clock,
+      keyStatements: this.#keyStatements,
     });
     const signed = await signer.sign(bytes);
     const peer = this.peer(MANIFESTS);
@@ -132,6 +139,13 @@ export class MemoryBroadcast {
       .serve(manifestTrackName(CATALOG_TRACK_NAME))
       .publish({ ...signed.object, payload: signed.manifest.envelope }, FLAGS);
     peer.serve(CATALOG_TRACK_NAME).publish(signed.object, FLAGS);
+  }
+
+  /** The signer is started anew: another stream under the same name. */
+  restartSigner(tookMs = 2_000): void {
+    this.streamId = generateStreamId();
+    this.#signers.clear();
+    this.#clock = { ...systemClock, now: () => systemClock.now() + tookMs };
   }
 
   /** Signs a group of every track and gives its manifests to the manifest peer. */
@@ -144,7 +158,8 @@ export class MemoryBroadcast {
           key: this.#key,
           track: trackOf(namespace, name),
           streamId: this.streamId,
-          clock: systemClock,
+          clock: this.#clock,
+          keyStatements: this.#keyStatements,
           publish: (manifest) =>
             server.publish(
               { ...moqObject(0, manifest.object, manifest.envelope), group: manifest.group },

@@ -3,6 +3,7 @@ import type { Clock } from "../src/clock.ts";
 import { CountersignError } from "../src/errors.ts";
 import type { SourcePool, SourceStatus } from "../src/merge/source-pool.ts";
 import type { WorkerEvent } from "../src/rpc/protocol.ts";
+import { CatalogAgreement } from "../src/trust/catalog-agreement.ts";
 import type { TrustState } from "../src/trust/types.ts";
 import { type DerivedState, derivePlayerState, type PeerFacts } from "./player-state.ts";
 import type { Playing } from "./playing.ts";
@@ -31,6 +32,7 @@ const TRUST_ORDER: readonly TrustState[] = ["verified", "waiting", "stale", "unt
 export class ClientStatus {
   readonly #options: ClientStatusOptions;
   readonly #startedMs: number;
+  readonly #catalogAgreement = new CatalogAgreement();
   #told: DerivedState | undefined;
   #fatal: CountersignError | undefined;
   #catalogProblem: CountersignError | undefined;
@@ -119,6 +121,7 @@ export class ClientStatus {
       },
       relays: this.#peers(this.#options.objects.sources()),
       trust: this.trust,
+      catalogHeldBack: this.#catalogHeldBack(playing),
       delivering: this.#lastDeliveryMs !== undefined,
       playable,
       storedOnly: playing?.live === false && playable,
@@ -126,6 +129,12 @@ export class ClientStatus {
       ended: false,
       atLiveEdge,
     });
+  }
+
+  /** To be asked regularly, since it is the time that decides. */
+  #catalogHeldBack(playing: Playing | undefined): CountersignError | undefined {
+    const named = playing?.pipelines.map(({ trust }) => trust.newest?.catalogDigest).find(Boolean);
+    return this.#catalogAgreement.check(this.#options.clock.now(), playing?.catalogDigest, named);
   }
 
   #peers(sources: readonly SourceStatus[]): PeerFacts {

@@ -86,3 +86,8 @@ test("a fatal error and destruction come before everything", () => {
   expect(derivePlayerState({ ...playing, fatal, trust: "stale" })).toEqual({ state: "failed", error: fatal });
   expect(stateOf({ closed: true, fatal })).toBe("closed");
 });
+
+test("a catalog that is held back makes it stale, with the reason, however good the media are", () => {
+  const error = new CountersignError("manifest-expired", "a newer catalog");
+  expect(derivePlayerState({ ...playing, catalogHeldBack: error })).toEqual({ state: "stale", error });
+});

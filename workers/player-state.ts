@@ -13,6 +13,8 @@ export interface PlayerFacts {
   readonly relays: PeerFacts;
   /** The worst state among the media tracks being played. */
   readonly trust: TrustState;
+  /** The signer's manifests have long named another catalog than the one that is played. */
+  readonly catalogHeldBack?: CountersignError | undefined;
   /** Verified media was delivered in this session. */
   readonly delivering: boolean;
   /** There is media to play without any peer: in memory, or in the store. */
@@ -64,6 +66,7 @@ export function derivePlayerState(facts: PlayerFacts): DerivedState {
     return { state: "connecting", error: facts.manifestPeers.error };
   }
   if (facts.ended) return { state: "ended", error: undefined };
+  if (facts.catalogHeldBack) return { state: "stale", error: facts.catalogHeldBack };
   if (facts.trust === "stale") {
     return {
       state: "stale",

@@ -3,6 +3,7 @@
  *
  * Live, the windows are fed by the relays, with what is stored put in front; with nobody to reach, they hold what is stored and nothing else.
  */
+import { sha256 } from "@noble/hashes/sha2.js";
 import { parseCatalog } from "../src/catalog/parse.ts";
 import type { Clock } from "../src/clock.ts";
 import type { CountersignError } from "../src/errors.ts";
@@ -44,6 +45,8 @@ interface PlayingTrack {
 
 export class Playing {
   readonly streamId: Uint8Array;
+  /** SHA-256 of the catalog: what the signer's manifests call it. */
+  readonly catalogDigest: Uint8Array;
   readonly times: BroadcastTimes;
   readonly live: boolean;
   readonly presentation: Presentation;
@@ -58,6 +61,7 @@ export class Playing {
     const catalog = parseCatalog(options.catalog);
     this.#options = options;
     this.streamId = options.streamId;
+    this.catalogDigest = sha256(options.catalog);
     this.times = timesOf(catalog);
     this.live = pools !== undefined;
     this.#tracks = choosePlayableTracks(catalog, options.namespace).map((playable) => this.#track(playable));

@@ -78,6 +78,11 @@ export interface Player {
   seekToMediaTime(mediaMs: number): void;
   /** To a time of day, by the broadcast's own clock. Throws like {@link seekToMediaTime}. */
   seek(date: Date): void;
+  /**
+   * When the signer was caught with two truths for one place: the proof, as a file that anybody who knows the root keys can check with `countersign verify`. Undefined
+   * otherwise. Rejects with CountersignError `worker-failed` or `destroyed`.
+   */
+  exportEvidence(): Promise<Blob | undefined>;
   /** Ends everything: connections, worker, listeners. The element is left paused and empty. Never rejects. */
   destroy(): Promise<void>;
 }

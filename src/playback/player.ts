@@ -193,6 +193,11 @@ class WorkerPlayer implements Player {
     this.seekToMediaTime(this.#epochMs === undefined ? Number.NaN : date.getTime() - this.#epochMs);
   }
 
+  async exportEvidence(): Promise<Blob | undefined> {
+    const bytes = await this.#client.evidence();
+    return bytes && new Blob([bytes], { type: "application/cbor" });
+  }
+
   destroy(): Promise<void> {
     this.#destroying ??= this.#destroy();
     return this.#destroying;

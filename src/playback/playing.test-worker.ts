@@ -136,6 +136,10 @@ class FedWorker implements WorkerApi {
     // Nobody here decides by it.
   }
 
+  evidence(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
   stats(): Promise<never> {
     return Promise.reject(new CountersignError("internal", "This worker keeps no statistics."));
   }

@@ -89,6 +89,10 @@ export class WorkerClient {
     return this.#call(() => this.#api.stats());
   }
 
+  evidence(): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    return this.#call(() => this.#api.evidence());
+  }
+
   /** Asks the worker to finish, for at most {@link CLOSE_TIMEOUT_MS}, then ends it. Never rejects; what was under way rejects with `destroyed`. */
   async close(): Promise<void> {
     if (!this.#gone) {

@@ -21,6 +21,7 @@ export function exposeWorker(api: WorkerApi, endpoint?: WorkerEndpoint): void {
     cancel: (id) => api.cancel(id),
     playhead: (report) => api.playhead(report),
     stats: () => api.stats(),
+    evidence: () => api.evidence(),
     close: () => api.close(),
   };
   if (endpoint === undefined) expose(exposed);

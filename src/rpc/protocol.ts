@@ -169,5 +169,7 @@ export interface WorkerApi {
   cancel(id: number): void;
   playhead(report: PlayheadReport): void;
   stats(): Promise<WorkerStats>;
+  /** Proof that the signer contradicted itself, as the file of docs/manifest-format.md; undefined while there is none. */
+  evidence(): Promise<Uint8Array<ArrayBuffer> | undefined>;
   close(): Promise<void>;
 }

@@ -41,6 +41,7 @@ function setUp(over: Partial<WorkerApi>) {
     cancel: () => undefined,
     playhead: () => undefined,
     stats: async () => ({}) as WorkerStats,
+    evidence: async () => undefined,
     close: async () => undefined,
     ...over,
   };

@@ -46,7 +46,16 @@ export class CatalogTrust {
 
   constructor(trust: SignedTrackTrust) {
     this.trust = trust;
-    this.#stopListening = trust.on("truth", ({ group }) => this.#sweep(group));
+    const stops = [
+      trust.on("truth", ({ group }) => this.#sweep(group)),
+      trust.on("withdrawn", ({ groups }) => {
+        // A thief's catalog must not stand in the way of the signer's, whatever group it claimed.
+        if (this.#current !== undefined && groups.has(this.#current.object.group)) this.#current = undefined;
+      }),
+    ];
+    this.#stopListening = () => {
+      for (const stop of stops) stop();
+    };
   }
 
   /** The newest one. */

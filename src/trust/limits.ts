@@ -92,3 +92,6 @@ export const MAX_CATALOG_BYTES = 1024 * 1024;
 
 /** Catalog objects that wait for their manifest, per source; past it the oldest of that source goes. */
 export const MAX_WAITING_CATALOGS = 4;
+
+/** How long the media may name another catalog than the one in force: the freshness of a catalog, three refreshes. */
+export const CATALOG_GRACE_MS = 30_000;
