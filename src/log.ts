@@ -3,4 +3,4 @@ export type LogLevel = "debug" | "info" | "warn" | "error";
 
 export type LogFunction = (level: LogLevel, room: string, message: string, detail?: unknown) => void;
 
-export const silent: LogFunction = () => {};
+export const silent: LogFunction = () => undefined;

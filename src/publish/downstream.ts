@@ -3,6 +3,7 @@
  * may wait for a slow reader.
  */
 import type { PublishedTrack, SubgroupWriter } from "../transport/connection.ts";
+import { ignore } from "../transport/stream-errors.ts";
 import type { MoqObject } from "../wire/objects.ts";
 import type { VarInt } from "../wire/varint.ts";
 
@@ -86,7 +87,7 @@ export class Downstream {
     stream.tail = stream.tail
       .then(() => writer)
       .then((open) => open.close())
-      .catch(() => {});
+      .catch(ignore);
   }
 
   /** Forgets streams of groups before `group`. */
@@ -101,7 +102,7 @@ export class Downstream {
     if (this.#closed) return;
     this.#closed = true;
     await Promise.all([...this.#streams.values()].map((stream) => stream.tail));
-    await this.#published.done(statusCode, reason).catch(() => {});
+    await this.#published.done(statusCode, reason).catch(ignore);
   }
 
   close(): void {
@@ -124,7 +125,7 @@ export class Downstream {
         hasProperties: object.properties.byteLength > 0,
         ...(flags.priority !== undefined && { priority: flags.priority }),
       });
-      writer.catch(() => {});
+      writer.catch(ignore);
       stream = { group: object.group, writer, tail: Promise.resolve(), last: undefined };
       this.#streams.set(key, stream);
     }
@@ -134,7 +135,7 @@ export class Downstream {
   #giveUp(stream: OutgoingStream, code: number): void {
     const writer = stream.writer;
     stream.writer = undefined;
-    void writer?.then((open) => open.reset(code)).catch(() => {});
+    void writer?.then((open) => open.reset(code)).catch(ignore);
   }
 }
 

@@ -72,7 +72,9 @@ export class TrackServer {
 
   subscribe(request: IncomingSubscribe): void {
     const largest = this.cache.largest;
-    const downstream = new Downstream(request.accept({ ...(largest && { largest }), largestNow: () => this.cache.largest }));
+    const downstream = new Downstream(
+      request.accept({ ...(largest && { largest }), largestNow: () => this.cache.largest }),
+    );
     this.#downstreams.add(downstream);
     this.onSubscribers?.(this.#downstreams.size);
     void downstream.ended.then(() => {
@@ -100,7 +102,11 @@ export class TrackServer {
   async #fetch(request: IncomingFetch): Promise<void> {
     const largest = this.cache.largest;
     if (!largest || beyond(request.start, largest)) {
-      request.reject({ errorCode: INVALID_RANGE, reason: "nothing is published in that range", retryAfterMs: 1000 });
+      request.reject({
+        errorCode: INVALID_RANGE,
+        reason: "nothing is published in that range",
+        retryAfterMs: 1000,
+      });
       return;
     }
     const end = clampEnd(request.end, largest);
