@@ -58,7 +58,7 @@ test.describe("beside an honest relay", { tag: "@tamper" }, () => {
       await demo.play();
       const evidence = EVIDENCE[fault];
       if (evidence) await demo.waitForSource(a.url, "is seen through", evidence);
-      await demo.waitForProgress(3);
+      await demo.waitForProgress(2);
       await viewer?.stop();
       // Nobody reads a terabyte: what no entry can be for is refused on its length alone.
       if (fault === "endless") {

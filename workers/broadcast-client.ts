@@ -231,14 +231,20 @@ export class BroadcastClient implements WorkerApi {
   }
 
   async #onCatalog(catalog: VerifiedCatalog): Promise<void> {
-    this.#status?.catalogProblem(undefined);
     // Pipelines are given the store when they are made: one that began without would keep nothing for as long as it lives.
     await this.#opening;
-    if (this.#closed) return;
+    // Nor is it known before what earlier sessions learnt about keys.
+    if (this.#closed || this.#catalog?.current !== catalog) return;
+    this.#status?.catalogProblem(undefined);
     if (this.#store) keepCatalog(this.#store, this.#namespace, catalog);
     // The same catalog is signed anew every few seconds.
     const digest = `${String(catalog.streamId)}/${String(catalog.digest)}`;
-    if (digest === this.#catalogDigest) return;
+    if (digest === this.#catalogDigest) {
+      // What was wrong with it is wrong with it still.
+      if (this.#playing?.live) this.#status?.catalogProblem(undefined);
+      return;
+    }
+    this.#status?.catalogProblem(undefined);
     this.#catalogDigest = digest;
     const { manifests, objects } = { manifests: this.#manifests, objects: this.#objects };
     if (manifests && objects) this.#play(catalog.object.payload, catalog.streamId, { manifests, objects });
