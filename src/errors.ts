@@ -27,6 +27,7 @@ export type ErrorCode =
   // What a peer answered
   | "request-rejected"
   | "request-timeout"
+  | "redirect-refused"
   | "unauthorized"
   | "broadcast-unknown"
   | "track-unknown"
@@ -73,7 +74,23 @@ export interface ProtocolDetail {
   readonly section?: string;
 }
 
-export interface CountersignErrorOptions extends ProtocolDetail {
+/** Where a refused request may be asked instead (draft-ietf-moq-transport-18 §10.6.1). Plain data, safe to clone. */
+export interface RedirectDetail {
+  /** The session to ask on; "": the one that was asked. */
+  readonly connectUri: string;
+  /** The track or namespace to ask for; both empty: the same as before. */
+  readonly namespace: readonly Uint8Array[];
+  readonly name: Uint8Array;
+}
+
+/** What a refusal says about asking again. */
+export interface RetryDetail {
+  /** Milliseconds after which the same request may succeed; absent: it should not be repeated. */
+  readonly retryAfterMs?: number;
+  readonly redirect?: RedirectDetail;
+}
+
+export interface CountersignErrorOptions extends ProtocolDetail, RetryDetail {
   /** What the reader can do about it, as one sentence. */
   readonly hint?: string;
   /** The peer it concerns, as the app named it (a URL), when it concerns one. */
@@ -82,7 +99,7 @@ export interface CountersignErrorOptions extends ProtocolDetail {
 }
 
 /** The shape an error has on its way between worker and page: plain data, safe to clone structurally. */
-export interface ErrorData extends ProtocolDetail {
+export interface ErrorData extends ProtocolDetail, RetryDetail {
   readonly code: ErrorCode;
   readonly message: string;
   readonly hint?: string;
@@ -96,6 +113,8 @@ export class CountersignError extends Error {
   readonly peer: string | undefined;
   readonly protocolCode: number | undefined;
   readonly section: string | undefined;
+  readonly retryAfterMs: number | undefined;
+  readonly redirect: RedirectDetail | undefined;
 
   constructor(code: ErrorCode, message: string, options: CountersignErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -104,6 +123,8 @@ export class CountersignError extends Error {
     this.peer = options.peer;
     this.protocolCode = options.protocolCode;
     this.section = options.section;
+    this.retryAfterMs = options.retryAfterMs;
+    this.redirect = options.redirect;
   }
 
   /** Plain data for postMessage, logs and the page. The cause stays behind: it may not be cloneable. */
@@ -115,6 +136,8 @@ export class CountersignError extends Error {
       ...(this.peer !== undefined && { peer: this.peer }),
       ...(this.protocolCode !== undefined && { protocolCode: this.protocolCode }),
       ...(this.section !== undefined && { section: this.section }),
+      ...(this.retryAfterMs !== undefined && { retryAfterMs: this.retryAfterMs }),
+      ...(this.redirect !== undefined && { redirect: this.redirect }),
     };
   }
 
@@ -124,7 +147,11 @@ export class CountersignError extends Error {
 }
 
 /** Whatever was thrown, as a CountersignError: unchanged when it is one, wrapped under `fallback` when not. */
-export function toCountersignError(thrown: unknown, fallback: ErrorCode, options: CountersignErrorOptions = {}): CountersignError {
+export function toCountersignError(
+  thrown: unknown,
+  fallback: ErrorCode,
+  options: CountersignErrorOptions = {},
+): CountersignError {
   if (thrown instanceof CountersignError) return thrown;
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   return new CountersignError(fallback, message, { ...options, cause: thrown });

@@ -1,5 +1,5 @@
 /** Requests of ours: how they begin, and what the peer may say on their streams. */
-import { CountersignError } from "../errors.ts";
+import { CountersignError, type RetryDetail } from "../errors.ts";
 import { requestErrorName, requestErrors, streamResets } from "../wire/codes.ts";
 import type {
   ControlMessage,
@@ -163,9 +163,28 @@ function refused(core: SessionCore, request: RequestState, message: RequestError
         ? "session-going-away"
         : "request-rejected",
     `The peer refused ${request.message.type}: ${name}${message.reason ? ` (${message.reason})` : ""}.`,
-    { protocolCode: Number(message.errorCode), section: "draft-ietf-moq-transport-18 §10.6.2" },
+    {
+      protocolCode: Number(message.errorCode),
+      section: "draft-ietf-moq-transport-18 §10.6.2",
+      ...retryDetail(message),
+    },
   );
   core.finish(request, { cause: "refused", error, refusal: message });
+}
+
+/** What a REQUEST_ERROR says about asking again: an interval of n on the wire means after n - 1 ms, 0 never (§10.6). */
+export function retryDetail({ retryInterval, redirect }: RequestErrorMessage): RetryDetail {
+  return {
+    ...(retryInterval > 0 && { retryAfterMs: Number(retryInterval) - 1 }),
+    // Copied: the error may outlive the chunk it came in by far.
+    ...(redirect && {
+      redirect: {
+        connectUri: redirect.connectUri,
+        namespace: redirect.namespace.map((field) => field.slice()),
+        name: redirect.name.slice(),
+      },
+    }),
+  };
 }
 
 function checkRedirect(core: SessionCore, request: RequestMessage, { redirect }: RequestErrorMessage): void {

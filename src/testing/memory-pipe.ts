@@ -49,6 +49,8 @@ export class MemoryPipe {
   #inFlightBytes = 0;
   #deliveredBytes = 0;
   #finArrived = false;
+  /** Why the writer gave it up. */
+  #resetReason: StreamErrorReason | undefined;
   #stalled = false;
   #over = false;
   #fault: StreamFault | undefined;
@@ -75,6 +77,9 @@ export class MemoryPipe {
     this.writable = new WritableStream<Uint8Array>({
       start: (controller) => {
         this.#writeController = controller;
+        // Streams wait with abort() for the write under way; WebTransport does not, it gives that one up as well.
+        const { signal } = controller;
+        signal.addEventListener("abort", () => this.#reset(streamErrorCode(signal.reason) ?? 0));
       },
       write: (chunk) => this.#write(chunk),
       close: () => this.#later(() => this.#finish()),
@@ -121,6 +126,7 @@ export class MemoryPipe {
         this.#wakeWriter = resolve;
       });
     }
+    if (this.#resetReason) throw this.#resetReason;
   }
 
   #later(arrive: () => void): void {
@@ -137,8 +143,10 @@ export class MemoryPipe {
   #reset(code: number): void {
     if (this.#over) return;
     this.#over = true;
-    this.#readController?.error(new StreamErrorReason(code));
+    this.#resetReason = new StreamErrorReason(code);
+    this.#readController?.error(this.#resetReason);
     this.#wake();
+    this.#wakeWriter?.();
   }
 
   #stopped(reason: unknown): void {

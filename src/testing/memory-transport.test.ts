@@ -145,6 +145,17 @@ test("a reset carries its code to the reader, a stop to the writer", async () =>
   expect(await stopped).toMatchObject({ streamErrorCode: 5 });
 });
 
+test("a reset does not wait for a write that waits for room", async () => {
+  const wire = memoryTransport({ windowBytes: 2 });
+  const writer = (await wire.client.createUnidirectionalStream()).getWriter();
+  const written = writer.write(new Uint8Array(5));
+  const { value } = await wire.server.incomingUnidirectionalStreams.getReader().read();
+  wire.stall();
+  void writer.abort(new StreamErrorReason(7)).catch(() => undefined);
+  await expect(written).rejects.toMatchObject({ streamErrorCode: 7 });
+  await expect(value!.getReader().read()).rejects.toMatchObject({ streamErrorCode: 7 });
+});
+
 test("with a delay, bytes come when the clock says so", async () => {
   const clock = new FakeClock();
   const wire = memoryTransport({ clock, faults: { delayMs: 30 } });

@@ -115,14 +115,18 @@ function refused(thrown: unknown, { url, certificateHashes = [] }: DialOptions):
       hint: "Pinned certificates must be ECDSA, valid for at most 14 days, and match a given hash.",
     });
   }
-  return new CountersignError("connect-failed", `No session could be opened: ${message.replace(/\.?$/, ".")}`, {
-    peer: url,
-    cause: thrown,
-    hint:
-      certificateHashes.length > 0
-        ? "Is the relay running, does UDP reach it, and does its certificate match one of the given hashes?"
-        : "Is the relay running, does UDP reach it, and is its certificate one the web trusts?",
-  });
+  return new CountersignError(
+    "connect-failed",
+    `No session could be opened: ${message.replace(/\.?$/, ".")}`,
+    {
+      peer: url,
+      cause: thrown,
+      hint:
+        certificateHashes.length > 0
+          ? "Is the relay running, does UDP reach it, and does its certificate match one of the given hashes?"
+          : "Is the relay running, does UDP reach it, and is its certificate one the web trusts?",
+    },
+  );
 }
 
 function nameOf(thrown: unknown): string | undefined {

@@ -41,6 +41,12 @@ export interface SubscribeOptions {
   readonly signal?: AbortSignal;
 }
 
+/** GOAWAY (§10.4): the peer asks to move, to `newUri` ("": the same address), within `timeoutMs` (0: as soon as possible). */
+export interface Goaway {
+  readonly newUri: string;
+  readonly timeoutMs: number;
+}
+
 /** Why a subscription ended. */
 export interface SubscriptionEnd {
   /** PUBLISH_DONE status by name ("track-ended", "going-away", ...), "cancelled" by us, or "error". */
@@ -57,6 +63,8 @@ export interface Subscription {
   readonly trackProperties: readonly KeyValue[];
   /** Resolves once, after the last object. Never rejects. */
   readonly ended: Promise<SubscriptionEnd>;
+  /** Told when the peer asks to move this subscription alone; one that came before is told when this is set. Ask there, then cancel here. */
+  onGoaway?: ((goaway: Goaway) => void) | undefined;
   /** REQUEST_UPDATE; resolves on REQUEST_OK, rejects with "request-rejected". */
   update(parameters: Parameters): Promise<void>;
   /** Ends it: resets the request stream and refuses what still comes. */
@@ -126,6 +134,8 @@ export interface PublishedTrack {
   wants(location: Location): boolean;
   openSubgroup(header: OutgoingSubgroup): Promise<SubgroupWriter>;
   sendDatagram(object: MoqObject, endOfGroup: boolean): void;
+  /** GOAWAY on this subscription alone: asks the peer to move it, and resets it after `timeoutMs` (0: never). */
+  goaway?(newUri: string, timeoutMs: number): void;
   /** PUBLISH_DONE and FIN. */
   done(statusCode: number, reason: string): Promise<void>;
 }
@@ -143,12 +153,17 @@ export interface IncomingSubscribe {
   readonly track: FullTrackName;
   readonly requestId: VarInt;
   readonly parameters: Parameters;
-  /** `largestNow` is asked when the peer resumes or widens the subscription (REQUEST_UPDATE_OK carries it); absent: `largest`, or what was sent since. */
+  /**
+   * `largestNow` is asked when the peer resumes or widens the subscription (REQUEST_UPDATE_OK carries it); absent: `largest`, or what was sent since.
+   * With `parameters.expiresMs` the subscription ends after that time (PUBLISH_DONE EXPIRED), unless an update comes for which `extend`, which
+   * sees its tokens, gives another time in milliseconds from now.
+   */
   accept(answer: {
     largest?: Location;
     trackProperties?: readonly KeyValue[];
     parameters?: Parameters;
     largestNow?: () => Location | undefined;
+    extend?: (parameters: Parameters) => number | undefined;
   }): PublishedTrack;
   reject(rejection: Rejection): void;
 }
@@ -213,6 +228,8 @@ export interface RequestHandlers {
 export interface AnnouncedNamespace {
   /** Resolves when the peer ended it or the session closed. */
   readonly ended: Promise<void>;
+  /** Told when the peer asks to move this announcement alone; one that came before is told when this is set. */
+  onGoaway?: ((goaway: Goaway) => void) | undefined;
   withdraw(): void;
 }
 
@@ -231,7 +248,7 @@ export interface Connection {
   /** Resolves once when the session is over, for whatever reason. Never rejects. */
   readonly closed: Promise<ConnectionEnd>;
   /** Told when the peer sent GOAWAY. */
-  onGoaway: ((goaway: { newUri: string; timeoutMs: number }) => void) | undefined;
+  onGoaway: ((goaway: Goaway) => void) | undefined;
 
   /** Rejects with "request-rejected" (with protocolCode), "session-closed", "request-timeout". */
   subscribe(options: SubscribeOptions, sink: ObjectSink): Promise<Subscription>;

@@ -6,6 +6,7 @@ import type { FetchGap, MoqObject, SubgroupHeader } from "../wire/objects.ts";
 import type { VarInt } from "../wire/varint.ts";
 import type { FetchWriter, SubgroupWriter } from "./connection.ts";
 import { type Deferred, deferred } from "./deferred.ts";
+import type { DeliveryWatch } from "./delivery-timeouts.ts";
 import { COALESCE_BYTES, MAX_BATCH_BYTES } from "./limits.ts";
 import { handled, isSessionError, streamErrorCode, streamErrorReason } from "./stream-errors.ts";
 
@@ -22,6 +23,8 @@ export class StreamWriter {
   #batchBytes = 0;
   #batchWritten: Deferred<void> | undefined;
   #ended = false;
+  /** With which we reset it. */
+  #resetCode: number | undefined;
   #closing: Promise<void> | undefined;
   readonly #onEnded: () => void;
 
@@ -43,7 +46,7 @@ export class StreamWriter {
 
   /** Queues a header and its payload; resolves when the transport took them. */
   write(header: Uint8Array, payload: Uint8Array = NOTHING): Promise<void> {
-    if (this.#ended) return handled(Promise.reject(streamEnded()));
+    if (this.#ended) return handled(Promise.reject(streamEnded(this.#resetCode)));
     const bytes = header.byteLength + payload.byteLength;
     if (
       this.#inFlight > 0 &&
@@ -107,6 +110,7 @@ export class StreamWriter {
   reset(code: number): void {
     const first = !this.#ended;
     this.#ended = true;
+    this.#resetCode ??= code;
     handled(this.#writer.abort(streamErrorReason(code)));
     this.#dropBatch();
     if (first) this.#onEnded();
@@ -117,7 +121,7 @@ export class StreamWriter {
     this.#batch = [];
     this.#batchWritten = undefined;
     if (written) handled(written.promise);
-    written?.reject(streamEnded());
+    written?.reject(streamEnded(this.#resetCode));
   }
 
   #fail(thrown: unknown): never {
@@ -137,9 +141,9 @@ export class StreamWriter {
   }
 }
 
-function streamEnded(): CountersignError {
+function streamEnded(code: number = streamResets.cancelled): CountersignError {
   return new CountersignError("stream-reset", "This stream has ended; nothing can be written to it.", {
-    protocolCode: streamResets.cancelled,
+    protocolCode: code,
   });
 }
 
@@ -160,6 +164,7 @@ export function subgroupWriter(
   stream: StreamWriter,
   header: SubgroupHeader,
   sent: (object: MoqObject) => void,
+  watch: DeliveryWatch,
 ): SubgroupWriter {
   let previous: VarInt | undefined;
   return {
@@ -168,10 +173,16 @@ export function subgroupWriter(
         const fields = codec.encodeSubgroupObject(object, header, previous);
         previous = object.object;
         sent(object);
-        return stream.write(fields, object.payload);
+        const written = stream.write(fields, object.payload);
+        watch.object(written);
+        return written;
       });
     },
-    close: () => stream.close(),
+    close() {
+      const closed = stream.close();
+      watch.closing(closed);
+      return closed;
+    },
     reset: (code) => stream.reset(code),
   };
 }

@@ -3,18 +3,22 @@ import { CountersignError } from "../errors.ts";
 import { streamResets } from "../wire/codes.ts";
 import type { Datagram } from "../wire/objects.ts";
 import type { Host } from "./host.ts";
+import { MAX_QUEUED_DATAGRAMS } from "./limits.ts";
 import { handled, streamErrorReason } from "./stream-errors.ts";
 
 export class Datagrams {
   readonly #host: Host;
   #writer: WritableStreamDefaultWriter<Uint8Array> | undefined;
+  readonly #queue: { readonly bytes: Uint8Array; readonly expiresAtMs: number }[] = [];
+  #sending = false;
   #over = false;
 
   constructor(host: Host) {
     this.#host = host;
   }
 
-  send(bytes: Uint8Array): void {
+  /** Queues a datagram. What could not be given to the transport within `maxAgeMs` is dropped (§8), and the oldest when too many wait. */
+  send(bytes: Uint8Array, maxAgeMs: number): void {
     const { datagrams } = this.#host.port;
     if (this.#over || bytes.byteLength > datagrams.maxDatagramSize) return;
     if (!this.#writer) {
@@ -22,7 +26,24 @@ export class Datagrams {
       if (!this.#writer) return;
       handled(this.#writer.closed);
     }
-    handled(this.#writer.write(bytes));
+    this.#queue.push({ bytes, expiresAtMs: this.#host.clock.now() + maxAgeMs });
+    if (this.#queue.length > MAX_QUEUED_DATAGRAMS) this.#queue.shift();
+    if (!this.#sending) void this.#send(this.#writer);
+  }
+
+  /** One at a time: what the transport has taken cannot be taken back when it gets old. */
+  async #send(writer: WritableStreamDefaultWriter<Uint8Array>): Promise<void> {
+    this.#sending = true;
+    for (let next = this.#queue.shift(); next && !this.#over; next = this.#queue.shift()) {
+      if (next.expiresAtMs < this.#host.clock.now()) continue;
+      try {
+        await writer.write(next.bytes);
+      } catch {
+        // The session ended, which is told elsewhere.
+        return;
+      }
+    }
+    this.#sending = false;
   }
 
   receive(bytes: Uint8Array): void {

@@ -151,8 +151,8 @@ export class Driver implements Host {
     return this.#observers.get(stream);
   }
 
-  sendDatagram(bytes: Uint8Array): void {
-    this.#datagrams.send(bytes);
+  sendDatagram(bytes: Uint8Array, maxAgeMs: number): void {
+    this.#datagrams.send(bytes, maxAgeMs);
   }
 
   // --- For open-connection.ts ---

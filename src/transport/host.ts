@@ -28,8 +28,8 @@ export interface Host {
   received(): void;
   /** Runs the session machine and carries out what it says. */
   handle(input: SessionInput): void;
-  /** Sends it, or drops it when it does not fit (§11.3). */
-  sendDatagram(bytes: Uint8Array): void;
+  /** Sends it, or drops it when it does not fit (§11.3) or could not be sent within `maxAgeMs`, which may be infinite. */
+  sendDatagram(bytes: Uint8Array, maxAgeMs: number): void;
   /** Bytes of control messages that wait on a request's stream. */
   queuedBytes(stream: StreamHandle): number;
   observer(stream: StreamHandle): RequestObserver | undefined;

@@ -117,8 +117,14 @@ function subscribe({ host, stream, handlers, use, reject }: Context, message: Su
     requestId,
     parameters,
     reject,
-    accept({ largest, trackProperties = [], parameters: answer = {}, largestNow }) {
-      const published = new PublishedTrackState(host, stream, parameters, largest, largestNow);
+    accept({ largest, trackProperties = [], parameters: answer = {}, largestNow, extend }) {
+      const { expiresMs } = answer;
+      const published = new PublishedTrackState(host, stream, parameters, largest, {
+        largestNow,
+        trackProperties,
+        expiresMs,
+        extend,
+      });
       use(published);
       const response = largest ? { ...answer, largestObject: largest } : answer;
       host.handle({

@@ -36,3 +36,6 @@ export const COALESCE_BYTES = 4096;
  * at the other end. Measured over the in-memory transport with 200 B objects: 870,000 objects/s instead of 190,000. Past it: a chunk of its own.
  */
 export const MAX_BATCH_BYTES = 64 * 1024;
+
+/** Datagrams that wait for the transport: about 64 ms of a 10 Mbit/s stream. Past it: the oldest is dropped, as a network would. */
+export const MAX_QUEUED_DATAGRAMS = 64;

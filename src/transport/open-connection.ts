@@ -133,7 +133,14 @@ export function connectionOver(driver: Driver, url: string, setup: SetupMessage)
         parameters: largest ? { ...parameters, largestObject: largest } : parameters,
         trackProperties,
       };
-      const { observer } = open((handle) => new PublishedTrackState(driver, handle, {}, largest), request);
+      const { observer } = open(
+        (handle) =>
+          new PublishedTrackState(driver, handle, {}, largest, {
+            trackProperties,
+            expiresMs: parameters.expiresMs,
+          }),
+        request,
+      );
       return observer.accepted;
     },
 

@@ -1,5 +1,6 @@
 /** Our requests as promises: each class here is one request, told by the session machine how it fares. */
 import { CountersignError } from "../errors.ts";
+import { retryDetail } from "../session/own-requests.ts";
 import type { RequestEnd, StreamHandle } from "../session/types.ts";
 import { publishDoneName, streamResets } from "../wire/codes.ts";
 import type {
@@ -15,6 +16,7 @@ import { subVarInt, type VarInt } from "../wire/varint.ts";
 import type {
   AnnouncedNamespace,
   FetchResult,
+  Goaway,
   ObjectSink,
   Subscription,
   SubscriptionEnd,
@@ -60,6 +62,7 @@ export class PendingUpdates {
         {
           protocolCode: Number(message.errorCode),
           section: "draft-ietf-moq-transport-18 §10.9",
+          ...retryDetail(message),
         },
       ),
     );
@@ -72,6 +75,29 @@ export class PendingUpdates {
   }
 }
 
+/** A GOAWAY on a request's stream, kept for a listener that is set only after it came: it may follow the answer in the same read. */
+export class GoawayNews {
+  #listener: ((goaway: Goaway) => void) | undefined;
+  #untold: Goaway | undefined;
+
+  get listener(): ((goaway: Goaway) => void) | undefined {
+    return this.#listener;
+  }
+
+  set listener(listener: ((goaway: Goaway) => void) | undefined) {
+    this.#listener = listener;
+    const untold = this.#untold;
+    if (!listener || !untold) return;
+    this.#untold = undefined;
+    listener(untold);
+  }
+
+  came(goaway: Goaway): void {
+    if (this.#listener) this.#listener(goaway);
+    else this.#untold = goaway;
+  }
+}
+
 /** What both kinds of subscription on which we receive share: a SUBSCRIBE of ours and a PUBLISH we accepted. */
 export class ReceivedTrack implements RequestObserver {
   readonly sink: ObjectSink;
@@ -81,6 +107,7 @@ export class ReceivedTrack implements RequestObserver {
   readonly #track: FullTrackName;
   readonly #updates = new PendingUpdates();
   readonly #ended = deferred<SubscriptionEnd>();
+  readonly #goaway = new GoawayNews();
   #over = false;
 
   constructor(host: Host, stream: StreamHandle, track: FullTrackName, sink: ObjectSink) {
@@ -101,10 +128,17 @@ export class ReceivedTrack implements RequestObserver {
     largest: Location | undefined;
     trackProperties: readonly KeyValue[];
   }): Subscription {
+    const goaway = this.#goaway;
     return {
       track: this.#track,
       ...known,
       ended: this.#ended.promise,
+      get onGoaway() {
+        return goaway.listener;
+      },
+      set onGoaway(listener) {
+        goaway.listener = listener;
+      },
       update: (parameters) => this.update(parameters),
       cancel: () => this.cancel(),
     };
@@ -125,6 +159,10 @@ export class ReceivedTrack implements RequestObserver {
 
   onUpdateAnswered(message: RequestOkMessage | RequestErrorMessage): void {
     this.#updates.answered(message);
+  }
+
+  onGoaway(newUri: string, timeoutMs: VarInt): void {
+    this.#goaway.came({ newUri, timeoutMs: Number(timeoutMs) });
   }
 
   onEnded(end: RequestEnd): void {
@@ -238,6 +276,7 @@ export class OwnAnnouncement implements RequestObserver {
   readonly #accepted = deferred<AnnouncedNamespace>();
   readonly #ended = deferred<void>();
   readonly #withdraw: () => void;
+  readonly #goaway = new GoawayNews();
 
   constructor(host: Host, stream: StreamHandle) {
     this.#withdraw = () => host.handle({ type: "cancel", stream, code: streamResets.cancelled });
@@ -248,7 +287,21 @@ export class OwnAnnouncement implements RequestObserver {
   }
 
   onAccepted(): void {
-    this.#accepted.resolve({ ended: this.#ended.promise, withdraw: this.#withdraw });
+    const goaway = this.#goaway;
+    this.#accepted.resolve({
+      ended: this.#ended.promise,
+      withdraw: this.#withdraw,
+      get onGoaway() {
+        return goaway.listener;
+      },
+      set onGoaway(listener) {
+        goaway.listener = listener;
+      },
+    });
+  }
+
+  onGoaway(newUri: string, timeoutMs: VarInt): void {
+    this.#goaway.came({ newUri, timeoutMs: Number(timeoutMs) });
   }
 
   onEnded(end: RequestEnd): void {

@@ -2,8 +2,9 @@
 import { CountersignError } from "../errors.ts";
 import { largerOf, passes, UNFILTERED } from "../session/filters.ts";
 import type { RequestEnd, StreamHandle } from "../session/types.ts";
-import { streamResets } from "../wire/codes.ts";
+import { publishDoneCodes, streamResets } from "../wire/codes.ts";
 import type {
+  KeyValue,
   Parameters,
   RequestErrorMessage,
   RequestOkMessage,
@@ -11,9 +12,11 @@ import type {
 } from "../wire/messages.ts";
 import { compareLocations, type Location } from "../wire/names.ts";
 import type { MoqObject, SubgroupHeader } from "../wire/objects.ts";
+import type { VarInt } from "../wire/varint.ts";
 import type { OutgoingSubgroup, PublishedTrack, SubgroupWriter } from "./connection.ts";
 import { StreamWriter, sendOrder, subgroupWriter } from "./data-writers.ts";
 import { deferred } from "./deferred.ts";
+import { type DeliveryTimeouts, DeliveryWatch, deliveryTimeouts } from "./delivery-timeouts.ts";
 import type { Host, RequestObserver } from "./host.ts";
 import { failureOf, PendingUpdates } from "./own-requests.ts";
 import { handled, ignore, streamErrorReason } from "./stream-errors.ts";
@@ -34,6 +37,12 @@ export class PublishedTrackState implements PublishedTrack, RequestObserver {
   #priority: number;
   #groupOrder: "ascending" | "descending";
   #largestSent: Location | undefined;
+  readonly #trackProperties: readonly KeyValue[];
+  readonly #extend: ((parameters: Parameters) => number | undefined) | undefined;
+  readonly #watches = new Set<DeliveryWatch>();
+  #subscriberTimeouts: Parameters;
+  #timeouts: DeliveryTimeouts;
+  #cancelExpiry: (() => void) | undefined;
   #streamCount = 0;
   #finishing = false;
   #over = false;
@@ -43,7 +52,13 @@ export class PublishedTrackState implements PublishedTrack, RequestObserver {
     stream: StreamHandle,
     parameters: Parameters,
     largest: Location | undefined,
-    largestNow?: () => Location | undefined,
+    options: {
+      readonly largestNow?: (() => Location | undefined) | undefined;
+      readonly trackProperties?: readonly KeyValue[];
+      /** EXPIRES as it was sent with the answer or offer. */
+      readonly expiresMs?: VarInt | undefined;
+      readonly extend?: ((parameters: Parameters) => number | undefined) | undefined;
+    } = {},
   ) {
     this.#host = host;
     this.#stream = stream;
@@ -52,7 +67,28 @@ export class PublishedTrackState implements PublishedTrack, RequestObserver {
     this.#groupOrder = parameters.groupOrder ?? "ascending";
     // Nobody waits for it when the peer subscribed.
     handled(this.#accepted.promise);
-    this.#largestNow = () => largerOf(largestNow?.(), largerOf(largest, this.#largestSent));
+    this.#largestNow = () => largerOf(options.largestNow?.(), largerOf(largest, this.#largestSent));
+    this.#trackProperties = options.trackProperties ?? [];
+    this.#extend = options.extend;
+    this.#subscriberTimeouts = parameters;
+    this.#timeouts = deliveryTimeouts(parameters, this.#trackProperties);
+    this.#expireAfter(Number(options.expiresMs ?? 0));
+  }
+
+  /** EXPIRES (§10.2.10): past it the subscription ends, unless it was extended. */
+  #expireAfter(expiresMs: number): void {
+    this.#cancelExpiry?.();
+    this.#cancelExpiry = undefined;
+    if (expiresMs === 0 || this.#over) return;
+    this.#cancelExpiry = this.#host.clock.setTimer(expiresMs, () => {
+      void this.done(publishDoneCodes.expired, "");
+    });
+  }
+
+  #setTimeouts(parameters: Parameters): void {
+    this.#subscriberTimeouts = { ...this.#subscriberTimeouts, ...parameters };
+    this.#timeouts = deliveryTimeouts(this.#subscriberTimeouts, this.#trackProperties);
+    for (const watch of this.#watches) watch.changed();
   }
 
   get forward(): boolean {
@@ -108,16 +144,33 @@ export class PublishedTrackState implements PublishedTrack, RequestObserver {
       handled(writable.abort(streamErrorReason(streamResets.cancelled)));
       throw new CountersignError("session-closed", "The subscription is over.");
     }
-    const writer: StreamWriter = new StreamWriter(writable, head, () => this.#writers.delete(writer));
+    const watch = new DeliveryWatch(
+      this.#host.clock,
+      () => this.#timeouts,
+      () => writer.reset(streamResets["delivery-timeout"]),
+    );
+    const writer: StreamWriter = new StreamWriter(writable, head, () => {
+      this.#writers.delete(writer);
+      this.#watches.delete(watch);
+      watch.stop();
+    });
     this.#writers.add(writer);
-    return subgroupWriter(codec, writer, full, (object) => this.#sent(object));
+    this.#watches.add(watch);
+    return subgroupWriter(codec, writer, full, (object) => this.#sent(object), watch);
   }
 
   sendDatagram(object: MoqObject, endOfGroup: boolean): void {
     const view = this.#host.session.publisher(this.#stream);
     if (!view || this.#finishing) return;
     this.#sent(object);
-    this.#host.sendDatagram(this.#host.codec.encodeDatagram(view.trackAlias, object, endOfGroup));
+    // §8: for datagrams the two timeouts mean the same.
+    const { objectMs = Number.POSITIVE_INFINITY, subgroupMs = Number.POSITIVE_INFINITY } = this.#timeouts;
+    const bytes = this.#host.codec.encodeDatagram(view.trackAlias, object, endOfGroup);
+    this.#host.sendDatagram(bytes, Math.min(objectMs, subgroupMs));
+  }
+
+  goaway(newUri: string, timeoutMs: number): void {
+    this.#host.handle({ type: "goaway", newUri, timeoutMs, stream: this.#stream });
   }
 
   async done(statusCode: number, reason: string): Promise<void> {
@@ -139,16 +192,23 @@ export class PublishedTrackState implements PublishedTrack, RequestObserver {
     this.filter = filter ?? this.filter;
     this.#priority = subscriberPriority ?? this.#priority;
     this.#groupOrder = groupOrder ?? this.#groupOrder;
+    this.#setTimeouts(message.parameters);
     this.#accepted.resolve(this);
   }
 
   onUpdated(parameters: Parameters): void {
     const largest = this.#largestNow();
+    const expiresMs = this.#cancelExpiry ? this.#extend?.(parameters) : undefined;
+    if (expiresMs !== undefined) this.#expireAfter(expiresMs);
     this.#host.handle({
       type: "answer-update",
       stream: this.#stream,
-      parameters: largest ? { largestObject: largest } : {},
+      parameters: {
+        ...(largest && { largestObject: largest }),
+        ...(expiresMs !== undefined && { expiresMs }),
+      },
     });
+    this.#setTimeouts(parameters);
     this.filter = parameters.filter ?? this.filter;
     this.#priority = parameters.subscriberPriority ?? this.#priority;
     this.onUpdate?.(parameters);
@@ -160,6 +220,7 @@ export class PublishedTrackState implements PublishedTrack, RequestObserver {
 
   onEnded(end: RequestEnd): void {
     this.#over = true;
+    this.#cancelExpiry?.();
     this.#accepted.reject(failureOf(end));
     this.#updates.fail(failureOf(end));
     // §5.1.1: the subscription is gone, so are its streams; those whose FIN is queued may still deliver.

@@ -1,0 +1,70 @@
+/** What a peer says when it refuses or moves a single request reaches whoever asked. */
+import { expect, test } from "vitest";
+import { CountersignError } from "../errors.ts";
+import { broadcast, pair, recorder, video } from "../testing/conversation.ts";
+import { settle } from "../testing/fake-clock.ts";
+import { requestErrors } from "../wire/codes.ts";
+import type { Goaway, PublishedTrack } from "./connection.ts";
+
+const elsewhere = { connectUri: "https://other.test/moq", namespace: broadcast, name: video.name };
+
+test("§10.6: a refusal tells after how long to ask again, 0 included, or that it is of no use", async () => {
+  const answers = [0, 250, undefined];
+  const { client } = await pair({
+    subscribe: (request) => {
+      const retryAfterMs = answers.shift();
+      const rejection = { errorCode: requestErrors["excessive-load"], reason: "busy" };
+      request.reject(retryAfterMs === undefined ? rejection : { ...rejection, retryAfterMs });
+    },
+  });
+  const told: (number | undefined)[] = [];
+  for (let i = 0; i < 3; i++) {
+    await client
+      .subscribe({ track: video }, recorder().sink)
+      .catch((error: CountersignError) => told.push(error.retryAfterMs));
+  }
+  expect(told).toEqual([0, 250, undefined]);
+});
+
+test("§10.6.1: a redirect reaches the caller, and survives the way to the page", async () => {
+  const { client } = await pair({
+    subscribe: (request) =>
+      request.reject({ errorCode: requestErrors.redirect, reason: "", redirect: elsewhere }),
+  });
+  const error = await client
+    .subscribe({ track: video }, recorder().sink)
+    .catch((thrown: CountersignError) => thrown);
+  expect(error).toMatchObject({ code: "request-rejected", redirect: elsewhere });
+  expect(CountersignError.fromData(structuredClone((error as CountersignError).toData())).redirect).toEqual(
+    elsewhere,
+  );
+});
+
+test("§10.4: GOAWAY on a subscription reaches its subscriber, also one that listens late", async () => {
+  const tracks: PublishedTrack[] = [];
+  const { client } = await pair({ subscribe: (request) => void tracks.push(request.accept({})) });
+  const subscription = await client.subscribe({ track: video }, recorder().sink);
+  const told: Goaway[] = [];
+  subscription.onGoaway = (goaway) => told.push(goaway);
+  tracks[0]!.goaway?.("https://other.test/", 700);
+  await settle();
+  expect(told).toEqual([{ newUri: "https://other.test/", timeoutMs: 700 }]);
+  subscription.cancel();
+  await subscription.ended;
+
+  const late = await client.subscribe({ track: video }, recorder().sink);
+  tracks[1]!.goaway?.("", 0);
+  await settle();
+  late.onGoaway = (goaway) => told.push(goaway);
+  expect(told.at(-1)).toEqual({ newUri: "", timeoutMs: 0 });
+});
+
+test("§10.4: a subscription whose subscriber does not move is reset with GOING_AWAY after the timeout", async () => {
+  const tracks: PublishedTrack[] = [];
+  const { client, clock } = await pair({ subscribe: (request) => void tracks.push(request.accept({})) });
+  const subscription = await client.subscribe({ track: video }, recorder().sink);
+  tracks[0]!.goaway?.("", 700);
+  await clock.run(700);
+  expect(await subscription.ended).toMatchObject({ reason: "error" });
+  await tracks[0]!.cancelled;
+});
