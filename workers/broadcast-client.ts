@@ -25,14 +25,14 @@ import type {
 } from "../src/rpc/protocol.ts";
 import type { Dial } from "../src/transport/port.ts";
 import type { VerifiedCatalog } from "../src/trust/catalog-trust.ts";
-import { KeyRing } from "../src/trust/key-ring.ts";
 import { encodeEvidence } from "../src/trust/evidence.ts";
+import { KeyRing } from "../src/trust/key-ring.ts";
 import type { Version } from "../src/wire/codec.ts";
 import { type Namespace, namespaceKey, namespaceOf, trackOf } from "../src/wire/names.ts";
 import { supportedVersions } from "../src/wire/registry.ts";
 import type { VarInt } from "../src/wire/varint.ts";
-import { collectStats } from "./client-stats.ts";
 import { CatalogReader } from "./catalog-reader.ts";
+import { collectStats } from "./client-stats.ts";
 import { ClientStatus } from "./client-status.ts";
 import { keepKeys } from "./kept-keys.ts";
 import { PeerDialer } from "./peer-dialer.ts";

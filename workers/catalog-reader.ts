@@ -10,6 +10,7 @@ import { CATALOG_TRACK_NAME } from "../src/catalog/types.ts";
 import type { Clock } from "../src/clock.ts";
 import type { CountersignError } from "../src/errors.ts";
 import type { SourcePool } from "../src/merge/source-pool.ts";
+import { hex } from "../src/trust/bytes.ts";
 import { CatalogTrust, type VerifiedCatalog } from "../src/trust/catalog-trust.ts";
 import type { KeyRing } from "../src/trust/key-ring.ts";
 import { SignedTrackTrust } from "../src/trust/track-trust.ts";
@@ -20,7 +21,7 @@ export interface CatalogReaderOptions {
   readonly namespace: Namespace;
   readonly keyRing: KeyRing;
   readonly clock: Clock;
-  readonly manifests: SourcePool;
+  readonly manifests: Pick<SourcePool, "addTrack">;
   readonly onCatalog: (catalog: VerifiedCatalog) => void;
   /** Something was refused; there may be a good catalog all the same. */
   readonly onRefused: (error: CountersignError) => void;
@@ -50,6 +51,11 @@ export class CatalogReader {
     return this.#reading.catalogTrust.trust;
   }
 
+  /** The newest good catalog, unless its proof has been taken back. */
+  get current(): VerifiedCatalog | undefined {
+    return this.#reading.catalogTrust.current;
+  }
+
   get intake(): ManifestIntake {
     return this.#reading.intake;
   }
@@ -57,9 +63,12 @@ export class CatalogReader {
   /** The signer was heard speaking of this stream, later than of the present one. */
   follow(streamId: Uint8Array): void {
     const { streamId: present } = this.trust;
-    const next = String(streamId);
-    if (this.#closed || this.#left.has(next) || String(present) === next) return;
-    if (present !== undefined) this.#left.add(String(present));
+    const next = hex(streamId);
+    if (this.#closed || this.#left.has(next)) return;
+    if (present !== undefined) {
+      if (hex(present) === next) return;
+      this.#left.add(hex(present));
+    }
     this.#end();
     this.#reading = this.#read(streamId);
   }
@@ -85,6 +94,8 @@ export class CatalogReader {
     trust.on("refused", ({ error }) => onRefused(error));
     trust.on("state", ({ state, error }) => {
       if (state === "equivocation" && error) onEquivocation(error);
+      // A root has ended the key of all that was heard.
+      if (state === "untrusted" && error?.code === "manifest-key-revoked") onRefused(error);
     });
     trust.on("successor", (successor) => this.follow(successor.streamId));
     const detach = [

@@ -312,7 +312,7 @@ describe("keys that change in mid-stream", () => {
     const honest = await new FreeSigner(clock, keys.root).publish({ group: 7 });
     expect((await unpinned.offer("m", honest)).error?.code).toBe("manifest-wrong-stream");
     await keyRing.admit(await revoke(keys.root, keys.signer, 0), "revocation");
-    expect(unpinned.state).toBe("waiting");
+    expect(unpinned.state).toBe("untrusted");
     expect((await unpinned.offer("m", honest)).accepted).toBe(true);
     expect(unpinned.streamId).toEqual(STREAM_ID);
     expect(await offer(honest)).toBe("destroyed");

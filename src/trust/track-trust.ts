@@ -246,8 +246,10 @@ export class SignedTrackTrust implements TrackTrust {
     const { newest } = this.#history;
     if (newest === undefined && !this.#pinned) this.#streamId = undefined;
     if (this.#history.contradiction !== undefined) return;
-    if (newest === undefined) this.#setState("waiting");
-    else this.#renew(newest.manifest);
+    if (newest === undefined) {
+      const message = "A root has ended the key that signed all that was heard of this track.";
+      this.#setState("untrusted", new CountersignError("manifest-key-revoked", message));
+    } else this.#renew(newest.manifest);
     if (left === undefined) return;
     try {
       this.#accept(left);
