@@ -23,5 +23,5 @@ export interface RelayStats {
   readonly objectsIn: number;
   readonly objectsOut: number;
   /** What became of the objects without an end that a lying relay sends. */
-  readonly endless: { readonly begun: number; readonly refused: number };
+  readonly endless: { readonly begun: number; readonly refused: number; readonly bytes: number };
 }

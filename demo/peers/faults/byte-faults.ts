@@ -76,6 +76,7 @@ async function sendForever(
     await writer.write(ENDLESS_OBJECT_HEADER);
     while (faults.current === "endless") {
       await writer.write(new Uint8Array(ENDLESS_CHUNK_BYTES));
+      faults.endless.bytes += ENDLESS_CHUNK_BYTES;
       await new Promise((resolve) => setTimeout(resolve, ENDLESS_INTERVAL_MS));
     }
     await writer.abort(new Error("no longer endless"));

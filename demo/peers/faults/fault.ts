@@ -27,10 +27,10 @@ export function isFaultName(text: string): text is FaultName {
 /** The fault in force; shared by all sessions of one relay so that a switch takes effect at once. */
 export interface FaultSwitch {
   current: FaultName;
-  /** Endless objects that were begun, and those of them whose receiver would not have them. */
-  readonly endless: { begun: number; refused: number };
+  /** Endless objects that were begun, those of them whose receiver would not have them, and the bytes that all receivers took. */
+  readonly endless: { begun: number; refused: number; bytes: number };
 }
 
 export function honest(): FaultSwitch {
-  return { current: "none", endless: { begun: 0, refused: 0 } };
+  return { current: "none", endless: { begun: 0, refused: 0, bytes: 0 } };
 }

@@ -1,10 +1,19 @@
 /**
  * The embedded relay: for development, tests and the demo.
  *
- * Publishers announce namespaces or push tracks; subscribers ask for tracks; the relay pulls each track once from every publisher that has it, merges,
- * caches recent groups and serves them. It judges nothing: that is what manifests are for.
+ * Publishers announce namespaces or push tracks; subscribers ask for tracks; the relay reads each track once from every publisher that has it, merges,
+ * caches recent groups and serves them. With a directory it tells other relays what it serves; as an edge it reads from them what nobody publishes
+ * here. It judges nothing: that is what manifests are for.
  */
 import type { Clock } from "../../../src/clock.ts";
+import type { BoardLink } from "../../../src/mesh/namespace-board.ts";
+import {
+  broadcastOfPrefix,
+  foundSuffix,
+  RELAYS_PREFIX,
+} from "../../../src/mesh/namespace-relay-directory.ts";
+import type { RelayDirectory, RelayRecord } from "../../../src/mesh/relay-directory.ts";
+import { covers } from "../../../src/mesh/relay-directory.ts";
 import type {
   Connection,
   IncomingFetch,
@@ -14,19 +23,34 @@ import type {
   IncomingSubscribeNamespace,
   RequestHandlers,
 } from "../../../src/transport/connection.ts";
+import { requestErrors } from "../../../src/wire/codes.ts";
 import { type FullTrackName, type Namespace, namespaceKey, trackKey } from "../../../src/wire/names.ts";
 import type { RelayStats } from "../cluster/messages.ts";
+import { Edge, type RelayDial } from "./edge.ts";
+import { NamespaceListing } from "./namespace-listing.ts";
 import { RelayTrack } from "./relay-track.ts";
 
 /** Tracks one relay keeps at a time. Past it new ones are refused: names are free to invent, memory is not. */
 const MAX_TRACKS = 1000;
 
-const REQUEST_EXCESSIVE_LOAD = 0x9;
+const TOO_MANY_TRACKS = {
+  errorCode: requestErrors["excessive-load"],
+  reason: "too many tracks",
+  retryAfterMs: 5000,
+};
 
 export interface RelayOptions {
   readonly clock: Clock;
   /** Groups kept for FETCH per track. */
   readonly cacheGroups: number;
+  /** How long a track nobody watches stays subscribed upstream. */
+  readonly lingerMs?: number;
+  /** Where this relay tells what it serves, and finds who else does. */
+  readonly directory?: RelayDirectory;
+  /** This relay as viewers reach it, named to those who ask it who serves a broadcast. */
+  readonly self?: Omit<RelayRecord, "tier">;
+  /** Makes this relay an edge: it reads from origins what nobody publishes here. Needs a directory. */
+  readonly dialRelay?: RelayDial;
 }
 
 /** Wraps a peer's request before the relay sees it; the demo's faults come in here. */
@@ -41,23 +65,34 @@ interface Announcement {
   readonly namespace: Namespace;
 }
 
-interface Watcher {
-  readonly prefix: Namespace;
-  readonly listing: { add(suffix: Namespace): void; remove(suffix: Namespace): void };
-}
-
 export class Relay {
   readonly #options: RelayOptions;
   readonly #tracks = new Map<string, RelayTrack>();
   readonly #announcements = new Set<Announcement>();
-  readonly #watchers = new Set<Watcher>();
+  readonly #listing = new NamespaceListing();
   readonly #connections = new Set<Connection>();
+  readonly #edge: Edge | undefined;
   #nextSource = 1;
   #objectsIn = 0;
-  #objectsOut = 0;
+  /** By tracks that are not kept any more. */
+  #objectsOutBefore = 0;
 
   constructor(options: RelayOptions) {
     this.#options = options;
+    const { directory, dialRelay, clock } = options;
+    if (directory && dialRelay) {
+      this.#edge = new Edge({
+        directory,
+        dial: dialRelay,
+        clock,
+        isOrigin: (namespace) => this.#publishes(namespace),
+      });
+    }
+  }
+
+  /** This relay as a link for the board of a directory in the same process: it announces and watches here like a session, without one. */
+  get link(): BoardLink {
+    return this.#listing;
   }
 
   /**
@@ -79,7 +114,9 @@ export class Relay {
       fetch: (request) => void this.#fetch(filter?.fetch(request) ?? request),
       trackStatus: async (track) => {
         const { largest } = this.#tracks.get(trackKey(track)) ?? {};
-        return largest ? { largest } : { errorCode: 0x10, reason: "nobody watches this track here" };
+        return largest
+          ? { largest }
+          : { errorCode: requestErrors["does-not-exist"], reason: "nobody watches this track here" };
       },
       publishNamespace: (request) =>
         void open.then((connection) => this.#announce(source, connection, request)),
@@ -91,18 +128,22 @@ export class Relay {
     await connection.closed;
     this.#connections.delete(connection);
     for (const announcement of [...this.#announcements])
-      if (announcement.source === source) this.#withdraw(announcement);
+      if (announcement.source === source) this.#withdraw(announcement, true);
   }
 
   stats(): Omit<RelayStats, "endless"> {
     let subscribers = 0;
-    for (const track of this.#tracks.values()) subscribers += track.subscribers;
+    let objectsOut = this.#objectsOutBefore;
+    for (const track of this.#tracks.values()) {
+      subscribers += track.subscribers;
+      objectsOut += track.objectsSent;
+    }
     return {
       sessions: this.#connections.size,
       tracks: this.#tracks.size,
       subscribers,
       objectsIn: this.#objectsIn,
-      objectsOut: this.#objectsOut,
+      objectsOut,
     };
   }
 
@@ -115,65 +156,100 @@ export class Relay {
   }
 
   close(): void {
+    this.#listing.close();
     for (const connection of this.#connections) connection.close(0, "relay stops");
     for (const track of this.#tracks.values()) track.close();
+    this.#edge?.close();
   }
 
   async #subscribe(request: IncomingSubscribe): Promise<void> {
     const track = this.#track(request.track);
     if (track) await track.subscribe(request);
-    else request.reject({ errorCode: REQUEST_EXCESSIVE_LOAD, reason: "too many tracks", retryAfterMs: 5000 });
+    else request.reject(TOO_MANY_TRACKS);
   }
 
   async #fetch(request: IncomingFetch): Promise<void> {
     const track = this.#track(request.track);
     if (track) await track.fetch(request);
-    else request.reject({ errorCode: REQUEST_EXCESSIVE_LOAD, reason: "too many tracks", retryAfterMs: 5000 });
+    else request.reject(TOO_MANY_TRACKS);
   }
 
   #publish(source: string, request: IncomingPublish): void {
     const track = this.#track(request.track);
-    if (track) track.acceptPublish(source, request);
-    else request.reject({ errorCode: REQUEST_EXCESSIVE_LOAD, reason: "too many tracks" });
+    // A session may push a track and announce its namespace: two sources, which end apart.
+    if (track) track.acceptPublish(`${source}/publish`, request);
+    else request.reject(TOO_MANY_TRACKS);
   }
 
   #announce(source: string, connection: Connection, request: IncomingNamespace): void {
-    const announcement: Announcement = { source, connection, namespace: request.namespace };
-    const fresh = !this.#announced(request.namespace);
+    const { namespace } = request;
+    const announcement: Announcement = { source, connection, namespace };
     this.#announcements.add(announcement);
     request.accept();
     for (const [key, track] of this.#tracks)
-      if (covers(namespaceKey(request.namespace), key)) track.addUpstream(source, connection);
-    if (fresh)
-      for (const watcher of this.#watchers)
-        whenUnder(watcher.prefix, request.namespace, (suffix) => watcher.listing.add(suffix));
-    void request.withdrawn.then(() => this.#withdraw(announcement));
+      if (coversTrack(namespace, key)) track.addPublisher(source, connection);
+    this.#listing.add(namespace);
+    if (!isOfMesh(namespace)) this.#options.directory?.announce(namespace, "origin");
+    void request.withdrawn.then(() => this.#withdraw(announcement, false));
   }
 
-  #withdraw(announcement: Announcement): void {
+  #withdraw(announcement: Announcement, gone: boolean): void {
     if (!this.#announcements.delete(announcement)) return;
-    for (const [key, track] of this.#tracks)
-      if (covers(namespaceKey(announcement.namespace), key)) track.removeUpstream(announcement.source);
-    if (this.#announced(announcement.namespace)) return;
-    for (const watcher of this.#watchers)
-      whenUnder(watcher.prefix, announcement.namespace, (suffix) => watcher.listing.remove(suffix));
+    const { namespace, source } = announcement;
+    for (const [key, track] of this.#tracks) {
+      const others = [...this.#announcements].some(
+        (other) => other.source === source && coversTrack(other.namespace, key),
+      );
+      if (coversTrack(namespace, key) && !others) track.removePublisher(source, gone);
+    }
+    this.#listing.remove(namespace);
+    if (this.#listing.has(namespace) || isOfMesh(namespace)) return;
+    this.#options.directory?.withdraw(namespace);
+    this.#edge?.mirror();
   }
 
   #watch(request: IncomingSubscribeNamespace): void {
-    const watcher: Watcher = { prefix: request.prefix, listing: request.accept() };
-    this.#watchers.add(watcher);
-    const seen = new Set<string>();
-    for (const { namespace } of this.#announcements) {
-      const key = namespaceKey(namespace);
-      if (!seen.has(key)) whenUnder(request.prefix, namespace, (suffix) => watcher.listing.add(suffix));
-      seen.add(key);
-    }
-    void request.cancelled.then(() => this.#watchers.delete(watcher));
+    const broadcast = broadcastOfPrefix(request.prefix);
+    const { directory } = this.#options;
+    if (broadcast === undefined || directory === undefined) {
+      const listing = request.accept();
+      const stop = this.#listing.watch(request.prefix, listing.add, listing.remove);
+      void request.cancelled.then(stop);
+    } else this.#watchServing(request, broadcast, directory);
   }
 
-  #announced(namespace: Namespace): boolean {
-    const key = namespaceKey(namespace);
-    return [...this.#announcements].some((announcement) => namespaceKey(announcement.namespace) === key);
+  /** A viewer asks who serves a broadcast: told now, and whenever it changes. */
+  #watchServing(request: IncomingSubscribeNamespace, broadcast: Namespace, directory: RelayDirectory): void {
+    const listing = request.accept();
+    let told = new Map<string, Namespace>();
+    const tell = (): void => {
+      const now = new Map(
+        this.#serving(broadcast, directory)
+          .map(foundSuffix)
+          .map((suffix) => [namespaceKey(suffix), suffix]),
+      );
+      for (const [key, suffix] of now) if (!told.has(key)) listing.add(suffix);
+      for (const [key, suffix] of told) if (!now.has(key)) listing.remove(suffix);
+      told = now;
+    };
+    const stops = [directory.on("changed", tell), this.#listing.onChange(tell)];
+    void request.cancelled.then(() => {
+      for (const stop of stops) stop();
+    });
+    tell();
+  }
+
+  #serving(broadcast: Namespace, directory: RelayDirectory): RelayRecord[] {
+    const { self } = this.#options;
+    const others = directory.locate(broadcast);
+    if (self === undefined) return [...others];
+    if (this.#publishes(broadcast)) return [...others, { ...self, tier: "origin" }];
+    const isEdge = this.#edge !== undefined && others.some(({ tier }) => tier === "origin");
+    return isEdge ? [...others, { ...self, tier: "edge" }] : [...others];
+  }
+
+  #publishes(namespace: Namespace): boolean {
+    return [...this.#announcements].some((announcement) => covers(announcement.namespace, namespace));
   }
 
   #track(name: FullTrackName): RelayTrack | undefined {
@@ -181,34 +257,37 @@ export class Relay {
     const known = this.#tracks.get(key);
     if (known) return known;
     if (this.#tracks.size >= MAX_TRACKS) return undefined;
-    const track = new RelayTrack({
+    const { clock, cacheGroups, lingerMs } = this.#options;
+    const edge = this.#edge;
+    const track: RelayTrack = new RelayTrack({
       track: name,
-      clock: this.#options.clock,
-      cacheGroups: this.#options.cacheGroups,
+      clock,
+      cacheGroups,
+      ...(lingerMs !== undefined && { lingerMs }),
+      ...(edge !== undefined && { lookUp: (wanted, target) => edge.lookUp(wanted, target) }),
       onObject: () => {
         this.#objectsIn++;
-        this.#objectsOut += track.subscribers;
       },
       onIdle: () => {
+        this.#objectsOutBefore += track.objectsSent;
         track.close();
         this.#tracks.delete(key);
       },
     });
     this.#tracks.set(key, track);
     for (const { source, connection, namespace } of this.#announcements)
-      if (covers(namespaceKey(namespace), key)) track.addUpstream(source, connection);
+      if (coversTrack(namespace, key)) track.addPublisher(source, connection);
     return track;
   }
 }
 
-/** Whether a published namespace (as a key) is the namespace of the track, or a prefix of it field by field. */
-function covers(namespace: string, track: string): boolean {
-  return track.startsWith(`${namespace}--`) || track.startsWith(`${namespace}-`);
+/** Whether a published namespace is that of the track (given by its key), or a prefix of it field by field. */
+function coversTrack(namespace: Namespace, track: string): boolean {
+  const key = namespaceKey(namespace);
+  return track.startsWith(`${key}--`) || track.startsWith(`${key}-`);
 }
 
-function whenUnder(prefix: Namespace, namespace: Namespace, action: (suffix: Namespace) => void): void {
-  const prefixKey = namespaceKey(prefix);
-  const key = namespaceKey(namespace);
-  if (prefix.length === 0 || key === prefixKey || key.startsWith(`${prefixKey}-`))
-    action(namespace.slice(prefix.length));
+/** What relays say to each other is no broadcast. */
+function isOfMesh(namespace: Namespace): boolean {
+  return covers(RELAYS_PREFIX.slice(0, 1), namespace);
 }
