@@ -54,6 +54,7 @@ test.describe("beside an honest relay", { tag: "@tamper" }, () => {
       cluster,
       demo,
       truth,
+      browserName,
     }) => {
       const a = cluster.relay("A");
       const viewer = fault === "foreign" ? await carryForeign(cluster, "A") : undefined;
