@@ -6,6 +6,7 @@ import type { PeerOptions } from "../src/rpc/protocol.ts";
 import { connect } from "../src/transport/connect.ts";
 import type { Dial } from "../src/transport/port.ts";
 import { keepConnected, type PersistentConnection } from "../src/transport/reconnect.ts";
+import { followingRedirects, redirectTarget } from "../src/transport/redirects.ts";
 import type { Version } from "../src/wire/codec.ts";
 
 /**
@@ -45,16 +46,21 @@ export class PeerDialer {
           clock,
           baseMs: REDIAL_BASE_MS,
           maxMs: REDIAL_MAX_MS,
-          connect: (signal) =>
-            connect(dial, {
-              url: source,
-              versions,
-              clock,
-              signal,
-              connectTimeoutMs: CONNECT_TIMEOUT_MS,
-              liveness: {},
-              ...(certificateHashes.length > 0 && { certificateHashes }),
-            }),
+          connect: async (signal, newUri) => {
+            // The same origin as a relay that redirects has the same certificate.
+            const open = (url: string) =>
+              connect(dial, {
+                url,
+                versions,
+                clock,
+                signal,
+                connectTimeoutMs: CONNECT_TIMEOUT_MS,
+                liveness: {},
+                ...(certificateHashes.length > 0 && { certificateHashes }),
+              });
+            const home = await open(newUri === "" ? source : redirectTarget(source, newUri));
+            return followingRedirects(home, { connect: open });
+          },
           onState: (state) => {
             if (state.kind === "open") {
               open = true;

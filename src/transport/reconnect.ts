@@ -22,7 +22,12 @@ export type ReconnectState =
       readonly kind: "connecting" /** 1 for the first dial, then counting failures in a row. */;
       readonly attempt: number;
     }
-  | { readonly kind: "open"; readonly connection: Connection }
+  | {
+      readonly kind: "open";
+      readonly connection: Connection;
+      /** Absent for the first connection: otherwise what lies between this one and the one before. */
+      readonly resumed?: Resumed;
+    }
   | {
       readonly kind: "backing-off";
       readonly delayMs: number;
@@ -32,10 +37,26 @@ export type ReconnectState =
   /** Over for good: by close(), or because dialing again cannot help. */
   | { readonly kind: "closed"; readonly error: CountersignError | undefined };
 
+/** How a connection came to follow another one. What was missed meanwhile is the ledger's to say; nothing was if `awayMs` is 0. */
+export interface Resumed {
+  /** moved: the peer asked for it (GOAWAY), and the new connection was open before the old one was closed. */
+  readonly cause: "lost" | "moved";
+  /** Milliseconds without any connection. */
+  readonly awayMs: number;
+  /** Dials it took. */
+  readonly attempts: number;
+}
+
 export interface KeepConnectedOptions {
-  /** One dial, e.g. `(signal) => connect(dial, { url, signal })`. */
-  readonly connect: (signal: AbortSignal) => Promise<Connection>;
-  /** Told of each state, beginning with "connecting" (within the call to keepConnected). */
+  /**
+   * One dial, e.g. `(signal) => connect(dial, { url, signal })`. `newUri` is the address that a GOAWAY named, "" for the usual one: redirectTarget() tells whether to
+   * go there, and may reject with "redirect-refused", upon which the connection is kept for as long as the peer keeps it.
+   */
+  readonly connect: (signal: AbortSignal, newUri: string) => Promise<Connection>;
+  /**
+   * Told of each state, beginning with "connecting" (within the call to keepConnected). After a GOAWAY "open" follows upon "open": the old connection still stands
+   * during the call, so that subscriptions can be moved, and is closed after it.
+   */
   readonly onState: (state: ReconnectState) => void;
   readonly clock?: Clock;
   /** Evenly distributed in [0, 1). */
@@ -72,6 +93,12 @@ class Keeper implements PersistentConnection {
   readonly #clock: Clock;
   #state: ReconnectState = { kind: "connecting", attempt: 1 };
   #failures = 0;
+  /** When the last connection was lost; undefined before there was one. */
+  #lostAtMs: number | undefined;
+  /** What the GOAWAY of a connection that ended before we had moved asked for: tried once, since the usual address sent us there. */
+  #movedUri = "";
+  /** Moves in a row of connections that were not stable. */
+  #hastyMoves = 0;
   #dialing: AbortController | undefined;
   #cancelTimer: (() => void) | undefined;
 
@@ -116,36 +143,106 @@ class Keeper implements PersistentConnection {
   async #dial(): Promise<void> {
     const dialing = new AbortController();
     this.#dialing = dialing;
-    this.#enter({ kind: "connecting", attempt: this.#failures + 1 });
+    const newUri = this.#movedUri;
+    this.#movedUri = "";
+    const attempts = this.#failures + 1;
+    this.#enter({ kind: "connecting", attempt: attempts });
     if (this.#isClosed()) return;
     let connection: Connection;
     try {
-      connection = await this.#options.connect(dialing.signal);
+      connection = await this.#options.connect(dialing.signal, newUri);
     } catch (thrown) {
-      if (!this.#isClosed()) this.#failed(toCountersignError(thrown, "connect-failed"));
+      if (!this.#isClosed()) this.#failed(toCountersignError(thrown, "connect-failed"), newUri);
       return;
     }
     if (this.#isClosed()) {
       connection.close();
       return;
     }
-    const openedAt = this.#clock.now();
-    this.#enter({ kind: "open", connection });
-    const { error } = await connection.closed;
-    if (this.#isClosed()) return;
-    if (this.#clock.now() - openedAt >= RECONNECT_STABLE_MS) this.#failures = 0;
-    this.#failed(error);
+    const lostAtMs = this.#lostAtMs;
+    this.#opened(
+      connection,
+      lostAtMs === undefined ? undefined : { cause: "lost", awayMs: this.#clock.now() - lostAtMs, attempts },
+    );
   }
 
-  #failed(error: CountersignError | undefined): void {
-    if (error && FINAL.has(error.code)) {
+  /** The connection is the one from now on. */
+  #opened(connection: Connection, resumed: Resumed | undefined): void {
+    const openedAtMs = this.#clock.now();
+    connection.onGoaway = ({ newUri }) => void this.#move(connection, newUri, openedAtMs);
+    void connection.closed.then(({ error }) => {
+      if (this.connection !== connection) return;
+      if (this.#clock.now() - openedAtMs >= RECONNECT_STABLE_MS) this.#failures = 0;
+      this.#lostAtMs = this.#clock.now();
+      this.#failed(error, "");
+    });
+    this.#enter({ kind: "open", connection, ...(resumed && { resumed }) });
+  }
+
+  /** Make before break (draft-18 §3.6, §10.4): the old connection serves until the new one is open, or until its peer closes it. */
+  async #move(old: Connection, newUri: string, openedAtMs: number): Promise<void> {
+    this.#movedUri = newUri;
+    let over = false;
+    let moved = false;
+    const dialing = new AbortController();
+    this.#dialing = dialing;
+    void old.closed.then(() => {
+      over = true;
+      // Whatever is under way for the move ends; the connection is dialed as one that was lost.
+      if (!moved)
+        dialing.abort(new CountersignError("session-closed", "The connection ended before it had moved."));
+    });
+    // Peers that send us to each other at once would otherwise be dialed without pause.
+    this.#hastyMoves = this.#clock.now() - openedAtMs < RECONNECT_STABLE_MS ? this.#hastyMoves + 1 : 0;
+    if (this.#hastyMoves > 1) await this.#pause(this.#delayMs(this.#hastyMoves - 2), old);
+    for (let attempts = 1; this.connection === old && !over; attempts++) {
+      let connection: Connection;
+      try {
+        connection = await this.#options.connect(dialing.signal, newUri);
+      } catch (thrown) {
+        const error = toCountersignError(thrown, "connect-failed");
+        if (error.code === "redirect-refused") this.#movedUri = "";
+        if (FINAL.has(error.code) || error.code === "redirect-refused") return;
+        await this.#pause(this.#delayMs(attempts - 1), old);
+        continue;
+      }
+      if (this.connection !== old || over) {
+        connection.close();
+        return;
+      }
+      this.#movedUri = "";
+      moved = true;
+      this.#opened(connection, { cause: "moved", awayMs: 0, attempts });
+      old.close();
+      return;
+    }
+  }
+
+  /** Resolves after a while, or when the connection ended. */
+  #pause(delayMs: number, until: Connection): Promise<unknown> {
+    return new Promise((resolve) => {
+      const cancel = this.#clock.setTimer(delayMs, () => resolve(undefined));
+      void until.closed.then((end) => {
+        cancel();
+        resolve(end);
+      });
+    });
+  }
+
+  #delayMs(failures: number): number {
+    const { baseMs = RECONNECT_BASE_MS, maxMs = RECONNECT_MAX_MS, random = Math.random } = this.#options;
+    return Math.floor(random() * Math.min(maxMs, baseMs * 2 ** failures));
+  }
+
+  /** A dial of `newUri` failed or a connection ended. */
+  #failed(error: CountersignError | undefined, newUri: string): void {
+    // What a GOAWAY named may be wrong; the usual address is tried before anything is given up.
+    if (error && newUri === "" && FINAL.has(error.code)) {
       this.#enter({ kind: "closed", error });
       return;
     }
-    const { baseMs = RECONNECT_BASE_MS, maxMs = RECONNECT_MAX_MS, random = Math.random } = this.#options;
-    const ceiling = Math.min(maxMs, baseMs * 2 ** this.#failures);
+    const delayMs = this.#delayMs(this.#failures);
     this.#failures++;
-    const delayMs = Math.floor(random() * ceiling);
     // Set before the listener hears of it: it may call retryNow() or close() at once.
     this.#cancelTimer = this.#clock.setTimer(delayMs, () => void this.#dial());
     this.#enter({ kind: "backing-off", delayMs, error });
