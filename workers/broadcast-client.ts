@@ -235,7 +235,6 @@ export class BroadcastClient implements WorkerApi {
     await this.#opening;
     // Nor is it known before what earlier sessions learnt about keys.
     if (this.#closed || this.#catalog?.current !== catalog) return;
-    this.#status?.catalogProblem(undefined);
     if (this.#store) keepCatalog(this.#store, this.#namespace, catalog);
     // The same catalog is signed anew every few seconds.
     const digest = `${String(catalog.streamId)}/${String(catalog.digest)}`;
