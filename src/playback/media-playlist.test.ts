@@ -125,6 +125,22 @@ gap.m4s
   });
 });
 
+describe("a reader who joins in the middle of a group", () => {
+  test("gets what there is of it as one segment, whatever is in front of it", () => {
+    const window = windowOf("video");
+    const playlist = playlistOf(window);
+    feed(window, 2, 3);
+    const objects = objectsOf("video", 4);
+    for (const object of objects.slice(0, 3)) window.append(object);
+    expect(playlist.text()).not.toContain("\n4.m4s\n");
+    playlist.restart();
+    expect(playlist.text()).toContain('4.2.m4s"\n#EXTINF:0.6,\n4.m4s\n');
+    for (const object of objects.slice(3)) window.append(object);
+    window.complete(4);
+    expect(playlist.text()).toContain("#EXTINF:0.4,\n4-3.m4s\n");
+  });
+});
+
 describe("the list of what has ended", () => {
   test("says so, and has no parts", () => {
     const window = windowOf("video");

@@ -61,13 +61,13 @@ export class MediaPlaylist {
   }
 
   /**
-   * Starts a new reading of the list: stored groups that were put in front since the last one become visible. hls.js takes a list
-   * without any whole segment for an empty one, so what there is of the first group becomes one.
+   * Starts a new reading of the list: stored groups that were put in front since the last one become visible, and what there is of the
+   * group that is being received becomes a segment of its own.
    */
   restart(): void {
     this.#floor = 0;
     this.#cached = undefined;
-    this.#window.closeFirst();
+    this.#window.closeOpen();
   }
 
   /** True when the list holds something to play. */

@@ -218,15 +218,14 @@ export class TrackWindow {
   }
 
   /**
-   * Closes what there is of the open segment when there is no whole one yet, so that a viewer who joins in the middle of a group can begin with it; the
-   * group goes on in a further segment.
+   * Closes what there is of the open segment; the group goes on in a further one. For a reader who joins in the middle of a group: hls.js would load each part
+   * since the keyframe by itself (20 requests of 40 ms parts instead of one: 1.5 s to the first frame instead of 0.65 on a busy machine), and takes a list without
+   * any whole segment for an empty one.
    */
-  closeFirst(): void {
-    const [first, second] = this.#segments;
-    if (first?.open && second === undefined) {
-      this.#close();
-      this.#changed();
-    }
+  closeOpen(): void {
+    if (!this.#segments.at(-1)?.open) return;
+    this.#close();
+    this.#changed();
   }
 
   /** Some objects will not come. The missing time itself is found when the next object shows where it begins. */
