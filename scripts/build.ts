@@ -58,6 +58,8 @@ const OUTPUTS: readonly Output[] = [
   // A worker has no import map and no bundler of its own: it must be whole.
   { entry: "workers/client.worker.ts", file: "client.worker.js", external: [] },
   { entry: "src/testing/index.ts", file: "testing.js", external: [/^node:/] },
+  // The command-line tool, whole: whoever checks evidence installs nothing else.
+  { entry: "src/trust/cli/main.ts", file: "cli.js", external: [/^node:/] },
 ];
 
 function configuration({ entry, file, external }: Output): InlineConfig {

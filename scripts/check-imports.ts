@@ -15,6 +15,7 @@ export function roomOf(path: string): string | undefined {
   const [top, second] = parts;
   if (top === "src") {
     if (parts.length === 2) return second === "index.ts" ? "index" : "base";
+    if (second === "trust" && parts[2] === "cli") return "cli";
     return second;
   }
   if (top === "demo" && second === "media") return undefined; // a film is data, whoever opens it

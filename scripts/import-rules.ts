@@ -64,6 +64,11 @@ export const ROOMS: Readonly<Record<string, RoomRule>> = {
     packages: ["cborg", "@noble/hashes"],
     why: "trust/ alone makes Verified<Object>; it must be auditable without reading transport, merge or storage.",
   },
+  cli: {
+    runtime: ["base", "wire", "trust"],
+    packages: ["node:"],
+    why: "src/trust/cli/ is the command-line tool: Node around trust/, which itself must run in a browser.",
+  },
   merge: {
     runtime: ["base", "wire", "catalog", "trust"],
     types: ["session", "transport", "diagnostics"],
