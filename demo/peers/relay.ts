@@ -1,15 +1,16 @@
-/** The embedded relay as a process: `relay.ts --port N --cert FILE --key FILE`. */
+/**
+ * The embedded relay as a process: `relay.ts --port N --cert FILE --key FILE`. Relays that are given the same `--directory URL#HEX` (any of them, by address and
+ * certificate digest; may be repeated) know of each other; with `--edge` a relay reads from the others what nobody publishes to it.
+ */
 import { createHash, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { systemClock } from "../../src/clock.ts";
-import { accept } from "../../src/transport/connect.ts";
 import { onCommand, report, runPeer } from "./cluster/child.ts";
 import { tamperPort } from "./faults/byte-faults.ts";
 import { honest, isFaultName } from "./faults/fault.ts";
 import { ObjectMemory, tamperFetch, tamperSubscribe } from "./faults/object-faults.ts";
-import { Relay } from "./relay/relay.ts";
-import { WebTransportServer } from "./webtransport/server.ts";
+import { type RelayAddress, startRelayNode } from "./relay/relay-node.ts";
 
 /** A minute of one-second groups, as the publishers keep. */
 const CACHE_GROUPS = 60;
@@ -24,6 +25,8 @@ await runPeer(async (stop) => {
       cert: { type: "string" },
       key: { type: "string" },
       fault: { type: "string", default: "none" },
+      directory: { type: "string", multiple: true, default: [] },
+      edge: { type: "boolean", default: false },
     },
   });
   if (values.port === undefined || values.cert === undefined || values.key === undefined)
@@ -39,8 +42,10 @@ await runPeer(async (stop) => {
     subscribe: (request: Parameters<typeof tamperSubscribe>[0]) => tamperSubscribe(request, faults, memory),
     fetch: (request: Parameters<typeof tamperFetch>[0]) => tamperFetch(request, faults, memory),
   };
-  const relay = new Relay({ clock: systemClock, cacheGroups: CACHE_GROUPS });
-  const server = await WebTransportServer.listen({
+  const node = await startRelayNode({
+    name: values.name,
+    clock: systemClock,
+    cacheGroups: CACHE_GROUPS,
     certificate: {
       certificatePem,
       keyPem: readFileSync(values.key, "utf8"),
@@ -48,34 +53,28 @@ await runPeer(async (stop) => {
       notAfter: new Date(parsed.validTo),
     },
     port: Number(values.port),
-    onSession: (session, url) => {
-      relay
-        .serve(
-          (handlers) =>
-            accept(
-              tamperPort(session, faults),
-              { url: url.href, implementation: `countersign relay ${values.name}` },
-              handlers,
-            ),
-          filter,
-        )
-        .catch((error: unknown) =>
-          report({
-            type: "log",
-            text: `a session failed: ${error instanceof Error ? error.message : error}`,
-          }),
-        );
-    },
+    directory: values.directory.map(parseAddress),
+    edge: values.edge,
+    wrap: (session) => tamperPort(session, faults),
+    filter,
+    onLog: (text) => report({ type: "log", text }),
   });
   onCommand((command) => {
     if (command.type === "fault") faults.current = command.fault;
     else if (command.type === "stats")
-      report({ type: "stats", stats: { ...relay.stats(), endless: faults.endless } });
-    else relay.goaway(GOAWAY_TIMEOUT_MS);
+      report({ type: "stats", stats: { ...node.relay.stats(), endless: faults.endless } });
+    else node.relay.goaway(GOAWAY_TIMEOUT_MS);
   });
-  report({ type: "log", text: `relay ${values.name} listens on ${server.url}` });
+  report({ type: "log", text: `relay ${values.name} listens on ${node.url}` });
   report({ type: "ready" });
   await new Promise<void>((resolve) => stop.addEventListener("abort", () => resolve()));
-  relay.close();
-  await server.close();
+  await node.close();
 });
+
+/** "URL#HEX": where a relay is, and the SHA-256 of its certificate. */
+function parseAddress(text: string): RelayAddress {
+  const [url, certificateHash] = text.split("#");
+  if (!url || !certificateHash || !/^[0-9a-f]{64}$/i.test(certificateHash))
+    throw new Error(`--directory takes URL#HEX, not ${text}`);
+  return { url, certificateHash: certificateHash.toLowerCase() };
+}

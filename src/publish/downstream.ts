@@ -35,13 +35,16 @@ export class Downstream {
   /** Resolves when the subscriber is gone. */
   readonly ended: Promise<void>;
   readonly #published: PublishedTrack;
+  readonly #sent: () => void;
   /** By group and subgroup. Ended and given-up streams stay until their group is old, so that a late copy never reopens one. */
   readonly #streams = new Map<string, OutgoingStream>();
   #queuedBytes = 0;
   #closed = false;
 
-  constructor(published: PublishedTrack) {
+  /** `sent` is told of each object that was written out. */
+  constructor(published: PublishedTrack, sent: () => void = () => undefined) {
     this.#published = published;
+    this.#sent = sent;
     this.ended = published.cancelled;
     void published.cancelled.then(() => this.close());
   }
@@ -50,6 +53,7 @@ export class Downstream {
     if (this.#closed || !this.#published.wants(object)) return;
     if (object.subgroup === undefined) {
       this.#published.sendDatagram(object, false);
+      this.#sent();
       return;
     }
     const stream = this.#stream(object, flags);
@@ -66,6 +70,7 @@ export class Downstream {
     stream.tail = stream.tail
       .then(() => writer)
       .then((open) => open.write(object))
+      .then(() => this.#sent())
       .catch(() => {
         stream.writer = undefined;
       })

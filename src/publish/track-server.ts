@@ -38,6 +38,7 @@ export class TrackServer {
   readonly cache: GroupCache;
   readonly #older: TrackServerOptions["older"];
   readonly #downstreams = new Set<Downstream>();
+  #objectsSent = 0;
   /** Told when the number of subscribers changes. */
   onSubscribers: ((count: number) => void) | undefined;
 
@@ -49,6 +50,11 @@ export class TrackServer {
 
   get subscribers(): number {
     return this.#downstreams.size;
+  }
+
+  /** Objects that were written out, to subscribers and in answer to fetches; one that was dropped for a slow reader is not among them. */
+  get objectsSent(): number {
+    return this.#objectsSent;
   }
 
   /** A new live object: cached and sent on. False: it was known. */
@@ -74,6 +80,7 @@ export class TrackServer {
     const largest = this.cache.largest;
     const downstream = new Downstream(
       request.accept({ ...(largest && { largest }), largestNow: () => this.cache.largest }),
+      () => this.#objectsSent++,
     );
     this.#downstreams.add(downstream);
     this.onSubscribers?.(this.#downstreams.size);
@@ -122,7 +129,9 @@ export class TrackServer {
       for (const group of groups) {
         for (const object of [...group.objects]) {
           if (cancelled) return;
-          if (inRange(object, request.start, end)) await writer.write(object);
+          if (!inRange(object, request.start, end)) continue;
+          await writer.write(object);
+          this.#objectsSent++;
         }
       }
     }
