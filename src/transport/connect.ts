@@ -5,6 +5,7 @@ import type { Role } from "../session/types.ts";
 import type { Version } from "../wire/codec.ts";
 import type { AuthToken } from "../wire/messages.ts";
 import { codecFor, supportedVersions } from "../wire/registry.ts";
+import { type TokenProvider, tokensFor } from "./authorization.ts";
 import type { Connection, RequestHandlers } from "./connection.ts";
 import { Driver } from "./driver.ts";
 import { CONNECT_TIMEOUT_MS, MAX_OBJECT_BYTES, REQUEST_TIMEOUT_MS, SETUP_TIMEOUT_MS } from "./limits.ts";
@@ -26,6 +27,8 @@ export interface SessionSettings {
   readonly maxObjectBytes?: number;
   /** Notice within seconds that the peer is gone, by asking when it is silent; see liveness.ts. Default: leave it to QUIC's idle timeout. */
   readonly liveness?: LivenessSettings;
+  /** Asked for tokens before the session (clients) and each request of ours; see authorization.ts. Default: none are sent. */
+  readonly tokens?: TokenProvider;
   /** MOQT_IMPLEMENTATION; "" sends none. */
   readonly implementation?: string;
 }
@@ -37,7 +40,7 @@ export interface ConnectOptions extends SessionSettings {
   readonly certificateHashes?: readonly Uint8Array[];
   /** Milliseconds until the WebTransport session is open. */
   readonly connectTimeoutMs?: number;
-  /** Tokens that authorize the session itself (SETUP). */
+  /** Tokens that authorize the session itself (SETUP), beside those that `tokens` gives. */
   readonly authorizationTokens?: readonly AuthToken[];
   readonly signal?: AbortSignal;
 }
@@ -69,14 +72,23 @@ export async function connect(
   signal?.addEventListener("abort", abort, { once: true });
   const stopTimer = clock.setTimer(connectTimeoutMs, () => giveUp.abort(timeoutError(url, connectTimeoutMs)));
   try {
-    const { certificateHashes } = options;
+    const { certificateHashes, tokens } = options;
+    const fresh = tokens
+      ? await orAbort(
+          tokensFor(tokens, { url, purpose: "session", refresh: false }),
+          giveUp.signal,
+          () => undefined,
+        )
+      : [];
+    const authorizationTokens = [...(options.authorizationTokens ?? []), ...fresh];
     const dialed = dial(
       { url, protocols: versions, ...(certificateHashes && { certificateHashes }) },
       giveUp.signal,
     );
     const port = await orAbort(dialed, giveUp.signal, (late) => late.close());
     stopTimer();
-    return await open("client", port, options, handlers, giveUp.signal);
+    const withTokens = authorizationTokens.length > 0 ? { ...options, authorizationTokens } : options;
+    return await open("client", port, withTokens, handlers, giveUp.signal);
   } catch (thrown) {
     if (signal?.aborted) throw signal.reason;
     throw atPeer(toCountersignError(thrown, "connect-failed"), url);
@@ -119,7 +131,7 @@ async function open(
   signal?.addEventListener("abort", close, { once: true });
   try {
     const setup = await driver.start();
-    const connection = connectionOver(driver, options.url ?? "", setup);
+    const connection = connectionOver(driver, options.url ?? "", setup, options.tokens);
     if (options.liveness) {
       const dead = (error: CountersignError) => driver.handle({ type: "broken", error });
       watchLiveness(connection, driver.clock, () => driver.receivedAtMs, dead, options.liveness);

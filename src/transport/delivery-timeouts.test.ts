@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
 import { object, pair, recorder, video } from "../testing/conversation.ts";
-import { settle } from "../testing/fake-clock.ts";
+import { FakeClock, settle } from "../testing/fake-clock.ts";
 import { publishDoneCodes, streamResets } from "../wire/codes.ts";
 import type { KeyValue, Parameters } from "../wire/messages.ts";
 import { propertyTypes } from "../wire/properties.ts";
 import type { PublishedTrack } from "./connection.ts";
-import { deliveryTimeouts } from "./delivery-timeouts.ts";
+import { DeliveryWatch, deliveryTimeouts } from "./delivery-timeouts.ts";
 import { MAX_QUEUED_DATAGRAMS } from "./limits.ts";
 
 const subgroup = { group: 0, subgroup: 0, endOfGroup: true, firstObject: true, hasProperties: false };
@@ -49,6 +49,25 @@ test("§8: the smaller of both sides' timeouts holds, and 0 is none", () => {
     objectMs: undefined,
     subgroupMs: undefined,
   });
+});
+
+test("§8: the time of an object is its own, not that of the one before it", async () => {
+  const clock = new FakeClock();
+  let expired = 0;
+  const watch = new DeliveryWatch(
+    clock,
+    () => ({ objectMs: 100, subgroupMs: undefined }),
+    () => expired++,
+  );
+  let taken = (): void => undefined;
+  watch.object(new Promise((resolve) => (taken = resolve)));
+  await clock.run(80);
+  watch.object(new Promise(() => undefined));
+  taken();
+  await clock.run(99);
+  expect(expired).toBe(0);
+  await clock.run(1);
+  expect(expired).toBe(1);
 });
 
 test("§8: an object that the transport does not take in time resets its stream with DELIVERY_TIMEOUT", async () => {

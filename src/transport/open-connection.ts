@@ -3,7 +3,9 @@ import { CountersignError } from "../errors.ts";
 import { wireEnd } from "../session/own-requests.ts";
 import type { RequestBody, StreamHandle } from "../session/types.ts";
 import { sessionErrors, streamResets } from "../wire/codes.ts";
-import type { Parameters, SetupMessage } from "../wire/messages.ts";
+import type { AuthToken, Parameters, SetupMessage } from "../wire/messages.ts";
+import type { Namespace } from "../wire/names.ts";
+import { authorized, keepExtended, type TokenNeed, type TokenProvider, withTokens } from "./authorization.ts";
 import type {
   Connection,
   FetchOptions,
@@ -11,6 +13,7 @@ import type {
   JoiningFetchOptions,
   ObjectSink,
   SubscribeOptions,
+  Subscription,
 } from "./connection.ts";
 import type { Driver } from "./driver.ts";
 import type { RequestObserver } from "./host.ts";
@@ -25,7 +28,20 @@ import {
 import { PublishedTrackState } from "./published-track.ts";
 import { ignore } from "./stream-errors.ts";
 
-export function connectionOver(driver: Driver, url: string, setup: SetupMessage): Connection {
+export function connectionOver(
+  driver: Driver,
+  url: string,
+  setup: SetupMessage,
+  provider?: TokenProvider,
+): Connection {
+  function asking<T>(
+    purpose: TokenNeed["purpose"],
+    of: { readonly namespace: Namespace; readonly name?: Uint8Array },
+    ask: (tokens: readonly AuthToken[]) => Promise<T>,
+  ): Promise<T> {
+    return authorized(provider, { url, purpose, ...of }, ask);
+  }
+
   /** Opens a request; its observer hears of everything that follows, at the latest of its end. */
   function open<T extends RequestObserver>(
     make: (stream: StreamHandle) => T,
@@ -56,6 +72,38 @@ export function connectionOver(driver: Driver, url: string, setup: SetupMessage)
     return observer.result;
   }
 
+  function subscribe(
+    options: SubscribeOptions,
+    sink: ObjectSink,
+    tokens: readonly AuthToken[],
+  ): Promise<Subscription> {
+    const { track, signal } = options;
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    const { stream, observer } = open(
+      (handle) => new OwnSubscription(driver, handle, track, sink, () => driver.requestIds.get(handle) ?? 0),
+      { type: "subscribe", track, parameters: withTokens(subscribeParameters(options), tokens) },
+    );
+    const release = onAbort(signal, (reason) => {
+      observer.fail(reason);
+      cancel(stream);
+    });
+    observer.accepted.then((subscription) => {
+      void subscription.ended.then(release);
+      if (!provider) return;
+      const need = { url, purpose: "subscribe", ...track } as const;
+      keepExtended(
+        subscription,
+        provider,
+        need,
+        (tell) => {
+          observer.onExpires = tell;
+        },
+        driver.clock,
+      );
+    }, release);
+    return observer.accepted;
+  }
+
   return {
     url,
     version: driver.codec.version,
@@ -69,25 +117,16 @@ export function connectionOver(driver: Driver, url: string, setup: SetupMessage)
     },
 
     subscribe(options, sink) {
-      const { track, signal } = options;
-      if (signal?.aborted) return Promise.reject(signal.reason);
-      const { stream, observer } = open(
-        (handle) =>
-          new OwnSubscription(driver, handle, track, sink, () => driver.requestIds.get(handle) ?? 0),
-        { type: "subscribe", track, parameters: subscribeParameters(options) },
-      );
-      const release = onAbort(signal, (reason) => {
-        observer.fail(reason);
-        cancel(stream);
-      });
-      observer.accepted.then((subscription) => subscription.ended.then(release), release);
-      return observer.accepted;
+      return asking("subscribe", options.track, (tokens) => subscribe(options, sink, tokens));
     },
 
     fetch(options, sink) {
       const { track, start, signal } = options;
       const range = { kind: "standalone", track, start, end: wireEnd(options.end) } as const;
-      return fetch({ type: "fetch", range, parameters: fetchParameters(options) }, sink, signal);
+      return asking("fetch", track, (tokens) => {
+        const parameters = withTokens(fetchParameters(options), tokens);
+        return fetch({ type: "fetch", range, parameters }, sink, signal);
+      });
     },
 
     joiningFetch(options, sink) {
@@ -97,51 +136,58 @@ export function connectionOver(driver: Driver, url: string, setup: SetupMessage)
         "relative" in start
           ? ({ kind: "relative-joining", joiningRequestId, joiningStart: start.relative } as const)
           : ({ kind: "absolute-joining", joiningRequestId, joiningStart: start.absolute } as const);
-      return fetch({ type: "fetch", range, parameters: fetchParameters(options) }, sink, signal);
+      return asking("fetch", subscription.track, (tokens) => {
+        const parameters = withTokens(fetchParameters(options), tokens);
+        return fetch({ type: "fetch", range, parameters }, sink, signal);
+      });
     },
 
-    async trackStatus(track) {
-      const { observer } = open(() => new OwnQuestion(), { type: "track-status", track, parameters: {} });
-      const { parameters } = await observer.answer;
-      return { largest: parameters.largestObject };
+    trackStatus(track) {
+      return asking("track-status", track, async (tokens) => {
+        const request = { type: "track-status", track, parameters: withTokens({}, tokens) } as const;
+        const { parameters } = await open(() => new OwnQuestion(), request).observer.answer;
+        return { largest: parameters.largestObject };
+      });
     },
 
     publishNamespace(namespace) {
-      const request = { type: "publish-namespace", namespace, parameters: {} } as const;
-      return open((handle) => new OwnAnnouncement(driver, handle), request).observer.accepted;
+      return asking("publish-namespace", { namespace }, (tokens) => {
+        const request = { type: "publish-namespace", namespace, parameters: withTokens({}, tokens) } as const;
+        return open((handle) => new OwnAnnouncement(driver, handle), request).observer.accepted;
+      });
     },
 
     subscribeNamespace(prefix, listener) {
-      const request = { type: "subscribe-namespace", prefix, parameters: {} } as const;
-      return open((handle) => new OwnPrefix(driver, handle, prefix, listener), request).observer.accepted;
+      return asking("subscribe-namespace", { namespace: prefix }, (tokens) => {
+        const request = { type: "subscribe-namespace", prefix, parameters: withTokens({}, tokens) } as const;
+        return open((handle) => new OwnPrefix(driver, handle, prefix, listener), request).observer.accepted;
+      });
     },
 
     subscribeTracks(prefix, { forward, blocked } = {}) {
-      const parameters: Parameters = forward === undefined ? {} : { forward };
       const listener = { added: ignore, removed: ignore };
-      return open((handle) => new OwnPrefix(driver, handle, prefix, listener, blocked), {
-        type: "subscribe-tracks",
-        prefix,
-        parameters,
-      }).observer.accepted;
+      return asking("subscribe-tracks", { namespace: prefix }, (tokens) => {
+        const parameters = withTokens(forward === undefined ? {} : { forward }, tokens);
+        const request = { type: "subscribe-tracks", prefix, parameters } as const;
+        return open((handle) => new OwnPrefix(driver, handle, prefix, listener, blocked), request).observer
+          .accepted;
+      });
     },
 
     publish(track, { largest, parameters = {}, trackProperties = [] }) {
-      const request: RequestBody = {
-        type: "publish",
-        track,
-        parameters: largest ? { ...parameters, largestObject: largest } : parameters,
-        trackProperties,
-      };
-      const { observer } = open(
-        (handle) =>
-          new PublishedTrackState(driver, handle, {}, largest, {
-            trackProperties,
-            expiresMs: parameters.expiresMs,
-          }),
-        request,
-      );
-      return observer.accepted;
+      const offered = largest ? { ...parameters, largestObject: largest } : parameters;
+      const { expiresMs } = parameters;
+      return asking("publish", track, (tokens) => {
+        const request = {
+          type: "publish",
+          track,
+          parameters: withTokens(offered, tokens),
+          trackProperties,
+        } as const;
+        const make = (handle: StreamHandle) =>
+          new PublishedTrackState(driver, handle, {}, largest, { trackProperties, expiresMs });
+        return open(make, request).observer.accepted;
+      });
     },
 
     goaway(newUri, timeoutMs) {

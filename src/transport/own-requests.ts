@@ -12,6 +12,7 @@ import type {
   SubscribeOkMessage,
 } from "../wire/messages.ts";
 import { type FullTrackName, type Location, type Namespace, namespaceKey } from "../wire/names.ts";
+import { parseKeyValues, propertyTypes } from "../wire/properties.ts";
 import { subVarInt, type VarInt } from "../wire/varint.ts";
 import type {
   AnnouncedNamespace,
@@ -108,6 +109,11 @@ export class ReceivedTrack implements RequestObserver {
   readonly #updates = new PendingUpdates();
   readonly #ended = deferred<SubscriptionEnd>();
   readonly #goaway = new GoawayNews();
+  /** DYNAMIC_GROUPS (§12.6): the publisher starts groups when asked to. */
+  #dynamicGroups = false;
+  #onExpires: ((expiresMs: number) => void) | undefined;
+  /** EXPIRES (§10.2.10); 0: not told. */
+  #expiresMs = 0;
   #over = false;
 
   constructor(host: Host, stream: StreamHandle, track: FullTrackName, sink: ObjectSink) {
@@ -129,6 +135,7 @@ export class ReceivedTrack implements RequestObserver {
     trackProperties: readonly KeyValue[];
   }): Subscription {
     const goaway = this.#goaway;
+    this.#dynamicGroups = hasDynamicGroups(known.trackProperties);
     return {
       track: this.#track,
       ...known,
@@ -148,6 +155,12 @@ export class ReceivedTrack implements RequestObserver {
     if (this.#over) {
       return handled(Promise.reject(new CountersignError("session-closed", "The subscription is over.")));
     }
+    if (parameters.newGroupRequest !== undefined && !this.#dynamicGroups) {
+      const error = new CountersignError("invalid-options", "This track does not start groups on request.", {
+        section: "draft-ietf-moq-transport-18 §10.2.13",
+      });
+      return handled(Promise.reject(error));
+    }
     const answered = this.#updates.add();
     this.#host.handle({ type: "update", stream: this.#stream, parameters });
     return answered;
@@ -157,7 +170,20 @@ export class ReceivedTrack implements RequestObserver {
     this.#host.handle({ type: "cancel", stream: this.#stream, code: streamResets.cancelled });
   }
 
+  /** Hears of each EXPIRES that the peer gives, the first one included. */
+  set onExpires(listener: (expiresMs: number) => void) {
+    this.#onExpires = listener;
+    listener(this.#expiresMs);
+  }
+
+  protected expires(parameters: Parameters): void {
+    this.#expiresMs = Number(parameters.expiresMs ?? 0);
+    this.#onExpires?.(this.#expiresMs);
+  }
+
   onUpdateAnswered(message: RequestOkMessage | RequestErrorMessage): void {
+    if (message.type === "request-ok" && message.parameters.expiresMs !== undefined)
+      this.expires(message.parameters);
     this.#updates.answered(message);
   }
 
@@ -170,6 +196,18 @@ export class ReceivedTrack implements RequestObserver {
     this.#updates.fail(end.error ?? new CountersignError("session-closed", "The subscription is over."));
     this.#ended.resolve({ reason: reasonOf(end), ...(end.error && { error: end.error }) });
   }
+}
+
+/** §12.7: properties are looked for in the immutable ones as well. */
+function hasDynamicGroups(properties: readonly KeyValue[]): boolean {
+  return properties.some(({ type, value }) => {
+    if (type === propertyTypes.dynamicGroups) return value === 1;
+    return (
+      type === propertyTypes.immutableProperties &&
+      value instanceof Uint8Array &&
+      hasDynamicGroups(parseKeyValues(value))
+    );
+  });
 }
 
 function reasonOf(end: RequestEnd): string {
@@ -202,6 +240,7 @@ export class OwnSubscription extends ReceivedTrack {
   }
 
   onAccepted(message: SubscribeOkMessage): void {
+    this.expires(message.parameters);
     this.#accepted.resolve(
       this.subscription({
         trackAlias: message.trackAlias,

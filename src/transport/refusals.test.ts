@@ -4,6 +4,7 @@ import { CountersignError } from "../errors.ts";
 import { broadcast, pair, recorder, video } from "../testing/conversation.ts";
 import { settle } from "../testing/fake-clock.ts";
 import { requestErrors } from "../wire/codes.ts";
+import { encodeProperties, propertyTypes } from "../wire/properties.ts";
 import type { Goaway, PublishedTrack } from "./connection.ts";
 
 const elsewhere = { connectUri: "https://other.test/moq", namespace: broadcast, name: video.name };
@@ -67,4 +68,29 @@ test("§10.4: a subscription whose subscriber does not move is reset with GOING_
   await clock.run(700);
   expect(await subscription.ended).toMatchObject({ reason: "error" });
   await tracks[0]!.cancelled;
+});
+
+test("§10.2.13: a new group is not asked for by an update of a track that does not have DYNAMIC_GROUPS", async () => {
+  const asked: unknown[] = [];
+  const dynamic = [{ type: propertyTypes.dynamicGroups, value: 1 }];
+  const offers = [
+    [],
+    dynamic,
+    [{ type: propertyTypes.immutableProperties, value: encodeProperties(dynamic) }],
+  ];
+  const { client } = await pair({
+    subscribe: (request) => {
+      const track = request.accept({ trackProperties: offers.shift() ?? [] });
+      track.onUpdate = ({ newGroupRequest }) => asked.push(newGroupRequest);
+    },
+  });
+  const ask = async (value: number) => {
+    const subscription = await client.subscribe({ track: video }, recorder().sink);
+    const updating = subscription.update({ newGroupRequest: value });
+    await updating.finally(() => subscription.cancel());
+  };
+  await expect(ask(1)).rejects.toMatchObject({ code: "invalid-options" });
+  await ask(2);
+  await ask(3);
+  expect(asked).toEqual([2, 3]);
 });
