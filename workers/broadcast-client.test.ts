@@ -112,6 +112,34 @@ test("two relays give every object once", async () => {
   await expect.poll(async () => (await client.stats()).objects.duplicate).toBe(signed);
 });
 
+test("a relay that stands by is subscribed and sends nothing, until the one that sends is gone", async () => {
+  await broadcast.publishCatalog();
+  await publish(FIRST);
+  const { client, log } = await open({ redundancy: 1 });
+  await log.until("ready");
+  for (let group = FIRST + 1; group < FIRST + 4; group++) await publish(group);
+  const objects = (group: number): number =>
+    broadcast.cutter.group("video", group).length + broadcast.cutter.group("audio", group).length;
+  const before = [0, 1, 2, 3].reduce((sum, ahead) => sum + objects(FIRST + ahead), 0);
+  await expect.poll(async () => (await client.stats()).objects.delivered).toBe(before);
+  const sent = (url: string): number =>
+    ["video", "audio"].reduce((sum, name) => sum + broadcast.peer(url).serve(name).objectsSent, 0);
+  const { sources } = await client.stats();
+  const active = sources.find(({ kind, state }) => kind === "objects" && state === "active")?.url ?? "";
+  const standby = sources.find(({ state }) => state === "standby");
+  expect([active, standby?.url].sort()).toEqual([RELAY_A, RELAY_B]);
+  expect(broadcast.peer(standby?.url ?? "").serve("video").subscribers).toBe(1);
+  // Measured where it would be sent and where it would be received: not one byte of media.
+  expect(sent(standby?.url ?? "")).toBe(0);
+  expect(standby?.score.bytes).toBe(0);
+  expect(sent(active)).toBe(before);
+
+  broadcast.peer(active).down();
+  await publish(FIRST + 4);
+  await expect.poll(async () => (await client.stats()).objects.delivered).toBe(before + objects(FIRST + 4));
+  expect(sent(standby?.url ?? "")).toBeGreaterThanOrEqual(objects(FIRST + 4));
+});
+
 test("what a relay alters is refused, and the honest copy of the other is played", async () => {
   await broadcast.publishCatalog();
   await broadcast.sign(FIRST);

@@ -122,6 +122,7 @@ export class BroadcastClient implements WorkerApi {
       clock: this.#clock,
       provider: dialer.provider(options.objects),
       sources: options.objects.map(({ url }) => url),
+      ...(options.redundancy !== undefined && { redundancy: options.redundancy }),
     });
     this.#manifests = manifests;
     this.#objects = objects;

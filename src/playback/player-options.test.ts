@@ -51,6 +51,10 @@ describe("options", () => {
     expect(parseOptions({ ...GOOD, trust: { roots: [root] } }).roots).toEqual([KEY]);
   });
 
+  test("pass on how many relays shall send at once", () => {
+    expect(parseOptions({ ...GOOD, redundancy: 2 }).redundancy).toBe(2);
+  });
+
   test("take a namespace field by field, slashes included", () => {
     expect(parseOptions({ ...GOOD, broadcast: ["a/b", "c"] }).broadcast).toEqual(["a/b", "c"]);
   });
@@ -107,6 +111,9 @@ describe("options that are refused say what to do", () => {
     ["a root of 31 bytes", { trust: { roots: [KEY.slice(1)] } }, "invalid-options"],
     ["a root that is prose", { trust: { roots: ["my key"] } }, "invalid-options"],
     ["a root that is a number", { trust: { roots: [5] } }, "invalid-options"],
+    ["no relay that sends", { redundancy: 0 }, "invalid-options"],
+    ["half a relay", { redundancy: 1.5 }, "invalid-options"],
+    ["a redundancy that is no number", { redundancy: "all" as unknown as number }, "invalid-options"],
     ["a latency nobody can keep", { targetLatencyMs: 10 }, "invalid-options"],
     ["a latency that is no number", { targetLatencyMs: Number.NaN }, "invalid-options"],
     ["an unknown way to resume", { resume: "later" }, "invalid-options"],

@@ -27,6 +27,11 @@ export interface PlayerOptions {
   /** Manifest peers: they carry what the signer signed. */
   readonly manifests: readonly PeerInput[];
   readonly trust: TrustOptions;
+  /**
+   * How many object relays send everything at once; the others stand by, connected and subscribed, at no cost in media bytes. More hides a relay's death or
+   * delay better and costs as many times the bytes. Default: all of `objects`.
+   */
+  readonly redundancy?: number;
   /** Distance to the live edge to aim for, in ms (50 to 30,000); default 400. Raised by itself where the broadcast's objects are longer than that. */
   readonly targetLatencyMs?: number;
   /** After a reload: at the live edge (default), or where the viewer was. */
@@ -122,6 +127,13 @@ export function parseOptions(options: PlayerOptions): OpenOptions {
       `Choose ${MIN_TARGET_LATENCY_MS} to ${MAX_TARGET_LATENCY_MS} ms; the duration of an object plus 100 ms is as low as it goes.`,
     );
   }
+  const { redundancy } = options;
+  if (redundancy !== undefined && !(Number.isInteger(redundancy) && redundancy >= 1)) {
+    refuse(
+      `redundancy is ${String(redundancy)}.`,
+      "Pass how many relays shall send at once: 1, 2, ...; leave it out for all of them.",
+    );
+  }
   const resume = options.resume ?? "live";
   if (resume !== "live" && resume !== "position") {
     refuse(`resume is "${String(resume)}".`, 'Choose "live" or "position".');
@@ -143,6 +155,7 @@ export function parseOptions(options: PlayerOptions): OpenOptions {
       "the address of a peer that carries the signer's manifests",
     ),
     roots: parseRoots(options.trust?.roots),
+    ...(redundancy !== undefined && { redundancy }),
     targetLatencyMs,
     resume,
     replay: parseReplay(options.replay ?? true),

@@ -25,6 +25,8 @@ export interface OpenOptions {
   readonly manifests: readonly PeerOptions[];
   /** Raw Ed25519 public keys (32 bytes each). */
   readonly roots: readonly Uint8Array[];
+  /** How many object relays send each object at once, from 1; the others stand by. Absent: all send. */
+  readonly redundancy?: number;
   /** Distance to the live edge to aim for. */
   readonly targetLatencyMs: number;
   /** Where a rewound viewer takes up again after a reload. */
