@@ -17,13 +17,13 @@ import { subVarInt, type VarInt } from "../wire/varint.ts";
 import type {
   AnnouncedNamespace,
   FetchResult,
-  Goaway,
   ObjectSink,
   Subscription,
   SubscriptionEnd,
 } from "./connection.ts";
 import type { DataReceiver } from "./data-receiver.ts";
 import { type Deferred, deferred } from "./deferred.ts";
+import { GoawayNews } from "./goaway-news.ts";
 import type { Host, RequestObserver } from "./host.ts";
 import { handled } from "./stream-errors.ts";
 
@@ -73,29 +73,6 @@ export class PendingUpdates {
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const update of waiting) update.reject(error);
-  }
-}
-
-/** A GOAWAY on a request's stream, kept for a listener that is set only after it came: it may follow the answer in the same read. */
-export class GoawayNews {
-  #listener: ((goaway: Goaway) => void) | undefined;
-  #untold: Goaway | undefined;
-
-  get listener(): ((goaway: Goaway) => void) | undefined {
-    return this.#listener;
-  }
-
-  set listener(listener: ((goaway: Goaway) => void) | undefined) {
-    this.#listener = listener;
-    const untold = this.#untold;
-    if (!listener || !untold) return;
-    this.#untold = undefined;
-    listener(untold);
-  }
-
-  came(goaway: Goaway): void {
-    if (this.#listener) this.#listener(goaway);
-    else this.#untold = goaway;
   }
 }
 
