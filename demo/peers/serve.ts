@@ -1,13 +1,14 @@
 /**
- * Serves the demo page for a running cluster: the page itself by Vite, what a player needs to know as JSON, and the switches with which a
- * visitor stops, restarts and corrupts relays. Media never pass through here.
+ * Serves the demo page for a running cluster: the page itself, what a player needs to know as JSON, and the switches with which a visitor stops,
+ * restarts and corrupts relays. Media never pass through here.
  */
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { fileURLToPath } from "node:url";
-import { createServer, type Plugin } from "vite";
 import type { Cluster, RelayHandle } from "./cluster/cluster.ts";
 import { FAULTS, isFaultName } from "./faults/fault.ts";
+import type { OpenPage } from "./page.ts";
+import { bundledPage, pageSources } from "./page.ts";
 
 /** What the page asks for first. */
 export interface DemoConfig {
@@ -77,56 +78,82 @@ function reply(response: ServerResponse, status: number, body: unknown): void {
   response.end(JSON.stringify(body));
 }
 
-function demoApi(cluster: Cluster): Plugin {
-  return {
-    name: "countersign-demo",
-    configureServer(server) {
-      server.middlewares.use("/demo/config.json", (_request, response) => {
-        const config: DemoConfig = { player: cluster.playerOptions, peers: peers(cluster), faults: FAULTS };
-        reply(response, 200, config);
-      });
-      server.middlewares.use("/demo/control", (request, response) => {
-        // A page of another origin could post here; a JSON content type makes the browser ask first, and nobody says yes.
-        if (request.method !== "POST" || request.headers["content-type"] !== "application/json") {
-          reply(response, 405, { error: "POST application/json" });
-          return;
-        }
-        readBody(request)
-          .then(async (body) => {
-            await control(cluster, JSON.parse(body) as ControlRequest);
-            reply(response, 200, { peers: peers(cluster) });
-          })
-          .catch((error: unknown) =>
-            reply(response, 400, { error: error instanceof Error ? error.message : String(error) }),
-          );
-      });
-    },
-  };
+/** Answers what belongs to the demo and not to the page; false for everything else. */
+function answer(cluster: Cluster, request: IncomingMessage, response: ServerResponse): boolean {
+  const path = request.url?.replace(/\?.*$/, "");
+  if (path === "/demo/config.json") {
+    const config: DemoConfig = { player: cluster.playerOptions, peers: peers(cluster), faults: FAULTS };
+    reply(response, 200, config);
+    return true;
+  }
+  if (path !== "/demo/control") return false;
+  // A page of another origin could post here; a JSON content type makes the browser ask first, and nobody says yes.
+  if (request.method !== "POST" || request.headers["content-type"] !== "application/json") {
+    reply(response, 405, { error: "POST application/json" });
+    return true;
+  }
+  readBody(request)
+    .then(async (body) => {
+      await control(cluster, JSON.parse(body) as ControlRequest);
+      reply(response, 200, { peers: peers(cluster) });
+    })
+    .catch((error: unknown) =>
+      reply(response, 400, { error: error instanceof Error ? error.message : String(error) }),
+    );
+  return true;
 }
 
 export interface ServeOptions {
   /** 0 takes a free one; a port that is taken moves on to the next. */
   readonly port: number;
   readonly quiet?: boolean;
-  /** Reload pages when a source file changes. Default true; tests must not be reloaded under. */
+  /** Bundle the page first, for visitors. Default false: its sources one by one, for work on it and for tests that add modules of theirs. */
+  readonly bundled?: boolean;
+  /** With the sources: reload pages when one changes. Default true; tests must not be reloaded under. */
   readonly watch?: boolean;
+}
+
+/** How many ports after the one asked for are tried. */
+const PORTS_TO_TRY = 20;
+
+async function listen(server: Server, port: number): Promise<number> {
+  for (let tried = port; ; tried++) {
+    try {
+      await new Promise<void>((resolve, reject) => {
+        server.once("error", reject);
+        server.listen(tried, "localhost", () => {
+          server.off("error", reject);
+          resolve();
+        });
+      });
+      return (server.address() as AddressInfo).port;
+    } catch (error) {
+      const taken = error instanceof Error && "code" in error && error.code === "EADDRINUSE";
+      if (!taken || tried >= port + PORTS_TO_TRY) throw error;
+    }
+  }
 }
 
 /** Serves on loopback. */
 export async function serveDemo(cluster: Cluster, options: ServeOptions): Promise<DemoServer> {
-  const root = fileURLToPath(new URL("../..", import.meta.url));
-  const server = await createServer({
-    root,
-    logLevel: options.quiet ? "error" : "warn",
-    server: {
-      host: "localhost",
-      port: options.port,
-      strictPort: false,
-      ...(options.watch === false && { hmr: false, watch: null }),
-    },
-    plugins: [demoApi(cluster)],
+  const server = createServer();
+  const page: OpenPage = options.bundled
+    ? await bundledPage()
+    : await pageSources(server, { quiet: options.quiet ?? false, watch: options.watch ?? true });
+  server.on("request", (request, response) => {
+    if (!answer(cluster, request, response)) page.serve(request, response);
   });
-  await server.listen();
-  const address = server.httpServer?.address() as AddressInfo;
-  return { url: `http://localhost:${address.port}/`, close: () => server.close() };
+  const close = async (): Promise<void> => {
+    await page.close();
+    const closed = new Promise((resolve) => server.close(resolve));
+    server.closeAllConnections();
+    await closed;
+  };
+  try {
+    const port = await listen(server, options.port);
+    return { url: `http://localhost:${port}/`, close };
+  } catch (error) {
+    await page.close();
+    throw error;
+  }
 }

@@ -12,6 +12,8 @@ const { values } = parseArgs({
     input: { type: "string" },
     "object-ms": { type: "string" },
     verbose: { type: "boolean", default: false },
+    /** For work on the page: its sources, reloaded when one changes. */
+    watch: { type: "boolean", default: false },
   },
 });
 
@@ -23,25 +25,38 @@ const stopped = new Promise<void>((resolve) => {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => resolve());
 });
 
-say("Countersign demo");
-await ensurePeerRuntime();
-const cluster = await startCluster({
-  ...(values.input !== undefined && { input: values.input }),
-  ...(values["object-ms"] !== undefined && { objectMs: Number(values["object-ms"]) }),
-  onProgress: (text) => say(`  ${text} …`),
-  onLog: (name, text) => {
-    if (values.verbose) say(`  [${name}] ${text}`);
-  },
-});
-const server = await serveDemo(cluster, { port: Number(values.port) });
-for (const relay of cluster.relays)
-  say(`  relay ${relay.name}            ${relay.url}  (chunks, not trusted)`);
-say(`  manifest peer M    ${cluster.manifestPeer.url}  (signed manifests)`);
-say(`\n  Open ${server.url}\n\n  Ctrl-C ends everything.`);
+/** What runs now, in the order in which it was started. */
+const running: (() => Promise<void>)[] = [];
 
-await stopped;
-say("\nStopping …");
-await server.close();
-await cluster.stop();
+async function start(): Promise<void> {
+  await ensurePeerRuntime();
+  const cluster = await startCluster({
+    ...(values.input !== undefined && { input: values.input }),
+    ...(values["object-ms"] !== undefined && { objectMs: Number(values["object-ms"]) }),
+    onProgress: (text) => say(`  ${text} …`),
+    onLog: (name, text) => {
+      if (values.verbose) say(`  [${name}] ${text}`);
+    },
+  });
+  running.push(cluster.stop);
+  say(values.watch ? "  Serving the page's sources …" : "  Bundling the page …");
+  const server = await serveDemo(cluster, { port: Number(values.port), bundled: !values.watch });
+  running.push(server.close);
+  for (const relay of cluster.relays)
+    say(`  relay ${relay.name}            ${relay.url}  (chunks, not trusted)`);
+  say(`  manifest peer M    ${cluster.manifestPeer.url}  (signed manifests)`);
+  say(`\n  Ctrl-C ends everything.\n\n  Open ${server.url}\n`);
+}
+
+say("Countersign demo");
+try {
+  await start();
+  await stopped;
+  say("\nStopping …");
+} catch (error) {
+  say(`\nThe demo did not start: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = 1;
+}
+for (const end of running.reverse()) await end();
 say("Stopped.");
-process.exit(0);
+process.exit();
