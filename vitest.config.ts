@@ -16,6 +16,11 @@ const instance = (browser: BrowserName) => ({
   provider: playwright(findBrowser(browser) === undefined ? {} : { launchOptions: launchOptions(browser) }),
 });
 
+/**
+ * When a test that hangs is given up. Far above what any takes, since a machine that does other things must not turn tests red: none of them measures time.
+ */
+const GIVE_UP_AFTER_MS = 60_000;
+
 export default defineConfig({
   test: {
     projects: [
@@ -23,6 +28,7 @@ export default defineConfig({
         test: {
           name: "unit",
           environment: "node",
+          testTimeout: GIVE_UP_AFTER_MS,
           include: ["{src,workers,demo,scripts,e2e,bench}/**/*.test.ts"],
           exclude: ["**/*.browser.test.ts", "**/node_modules/**"],
         },
@@ -31,6 +37,7 @@ export default defineConfig({
         optimizeDeps: { include: [...BUNDLED_DEPENDENCIES] },
         test: {
           name: "browser",
+          testTimeout: GIVE_UP_AFTER_MS,
           include: ["{src,workers,demo}/**/*.browser.test.ts"],
           browser: {
             enabled: true,
