@@ -17,6 +17,7 @@ describe("the import direction", () => {
     ["src/wire/a.test.ts", `import { x } from "../testing/clock.ts";\nimport { test } from "vitest";`],
     ["src/wire/a.fixture.ts", `import { x } from "../testing/clock.ts";`],
     ["workers/client.worker.ts", `import { x } from "../src/replay/store.ts";`],
+    ["src/trust/a.test.ts", `const root = new URL("../../", import.meta.url);`],
     ["workers/broadcast.fixture.ts", `import { x } from "../src/testing/clock.ts";`],
   ])("lets %s import downwards: %s", (path, source) => {
     expect(violations(path, source)).toEqual([]);
