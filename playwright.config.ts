@@ -9,8 +9,8 @@ export default defineConfig({
     name: browserName,
     use: { browserName, launchOptions: launchOptions(browserName) },
   })),
-  // Media plays in real time: two browsers with their peers on two cores would fail for want of time, not of correctness.
-  workers: 1,
+  // A test waits for media in real time more than it computes: two at a time fill two cores, three would starve the peers.
+  workers: 2,
   retries: 0,
   forbidOnly: process.env["CI"] !== undefined,
   timeout: 60_000,

@@ -2,24 +2,10 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Cluster } from "../demo/peers/cluster/cluster.ts";
 import { PeerProcess } from "../demo/peers/cluster/peer-process.ts";
 import { generateSeed, importSeed } from "../src/trust/keys.ts";
+import { addressOf, NOBODY } from "./support/address.ts";
 import { expect, test } from "./support/fixtures.ts";
-
-/** As demo/config.ts reads it from the address, with something else in place of some of it. */
-function addressOf({ playerOptions }: Cluster, other: Record<string, string> = {}): Record<string, string> {
-  const { broadcast, objects, manifests, trust } = playerOptions;
-  const urls = (peers: typeof objects): string => peers.map(({ url }) => url).join();
-  return {
-    broadcast,
-    objects: urls(objects),
-    manifests: urls(manifests),
-    root: trust.roots.join(),
-    hash: [...objects, ...manifests].flatMap(({ certificateHashes }) => certificateHashes).join(),
-    ...other,
-  };
-}
 
 test.describe("the page says what is wrong", { tag: "@errors" }, () => {
   test.afterEach(async ({ demo }) => {
@@ -40,8 +26,7 @@ test.describe("the page says what is wrong", { tag: "@errors" }, () => {
   });
 
   test("when nobody listens at an address", async ({ cluster, demo }) => {
-    // Port 9 (discard): reserved, and nobody's.
-    await demo.open({ query: addressOf(cluster, { manifests: "https://127.0.0.1:9/" }) });
+    await demo.open({ query: addressOf(cluster, { manifests: NOBODY }) });
     await expect(demo.page.locator("#notice-code")).toHaveText(/^connect-(failed|timeout)$/, {
       timeout: 20_000,
     });

@@ -1,6 +1,9 @@
 /** What was verified once stays: over reloads, behind the live edge, and with every peer gone. */
+
+import { addressOf, NOBODY } from "./support/address.ts";
 import { expectOnlySignedMedia } from "./support/demo-page.ts";
 import { expect, test } from "./support/fixtures.ts";
+import { forgeStore, readStore } from "./support/store.ts";
 
 /** Stored media in ms, as the page says. */
 const storedMs = (ranges: readonly { startMs: number; endMs: number }[]): number =>
@@ -76,6 +79,29 @@ test.describe("a page that is loaded again", { tag: "@replay" }, () => {
     for (const relay of [...cluster.relays, cluster.manifestPeer]) await relay.process.start();
     await demo.waitForState("live", 40_000);
     await demo.waitForProgress(1);
+    expectOnlySignedMedia((await demo.probed()).media, truth);
+  });
+
+  test("plays nothing that somebody wrote into the store, though all digests there agree", async ({
+    cluster,
+    demo,
+    page,
+    truth,
+  }) => {
+    await demo.play();
+    await expect
+      .poll(async () => storedMs((await demo.stats()).stored), { timeout: 30_000 })
+      .toBeGreaterThanOrEqual(5000);
+    await page.evaluate(() => globalThis.player.destroy());
+    const forged = await forgeStore(page);
+    const written = (await readStore(page)).filter(({ group }) => group === forged);
+    expect(written.length).toBeGreaterThan(0);
+    expect(written.filter(({ digest }) => truth.placeOf(digest) !== undefined)).toEqual([]);
+
+    await demo.open({ query: addressOf(cluster, { objects: NOBODY, manifests: NOBODY }) });
+    await demo.waitForProgress(1, 40_000);
+    await expect.poll(() => demo.events("warning"), { timeout: 20_000 }).not.toEqual([]);
+    expect((await demo.events("warning")).map(({ detail }) => detail["code"])).toContain("store-corrupt");
     expectOnlySignedMedia((await demo.probed()).media, truth);
   });
 });
