@@ -12,6 +12,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<unknown>>> = {
   replay: () => import("./replay/replay.ts"),
   pipeline: () => import("./pipeline/pipeline.ts"),
   latency: () => import("./latency/latency.ts"),
+  fleet: () => import("./fleet/fleet.ts"),
 };
 
 const name = argv[2] ?? "";
