@@ -1,7 +1,10 @@
 /** UTF-8, for rooms that compile without DOM types: TextEncoder and TextDecoder exist in every host we run in, but in no ECMAScript lib. */
 interface Utf8Host {
   readonly TextEncoder: new () => { encode(text: string): Uint8Array<ArrayBuffer> };
-  readonly TextDecoder: new (label: "utf-8", options: { fatal: boolean }) => { decode(bytes: Uint8Array): string };
+  readonly TextDecoder: new (
+    label: "utf-8",
+    options: { fatal: boolean },
+  ) => { decode(bytes: Uint8Array): string };
 }
 
 const host = globalThis as unknown as Utf8Host;

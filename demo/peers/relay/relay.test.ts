@@ -2,16 +2,16 @@ import { expect, it } from "vitest";
 import { FakeClock } from "../../../src/testing/fake-clock.ts";
 import { namespaceKey, namespaceOf, trackOf } from "../../../src/wire/names.ts";
 import {
+  air,
   LIVE,
+  names,
   OBJECTS,
+  objectAt,
+  quiet,
   TestPublisher,
   TestRelay,
   TestViewer,
   VIDEO,
-  air,
-  names,
-  objectAt,
-  quiet,
   within,
 } from "./relay.fixture.ts";
 import { LINGER_MS } from "./relay-track.ts";
