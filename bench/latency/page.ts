@@ -16,6 +16,8 @@ interface Playing {
   destroy(): void | Promise<void>;
 }
 
+const SLOW_START_MS = 4000;
+
 let playing: Playing | undefined;
 
 function newVideo(): HTMLVideoElement {
@@ -64,7 +66,15 @@ const bench = {
     const element = newVideo();
     const startMs = performance.now();
     const player: Player = createPlayer(element, { ...options, autoplay: true });
-    player.on("warning", (error) => console.error(`warning: ${error.code} ${error.message}`));
+    const told: string[] = [];
+    const tell = (text: string): void =>
+      void told.push(`${Math.round(performance.now() - startMs)} ms ${text}`);
+    player.on("warning", (error) => tell(`warning: ${error.code} ${error.message}`));
+    player.on("state", ({ state, error }) => tell(`${state} ${error?.code ?? ""}`));
+    player.on("ready", () => tell("ready"));
+    player.on("source", ({ kind, state, reason }) =>
+      tell(`a source of ${kind}: ${state} ${reason?.code ?? ""}`),
+    );
     playing = {
       zeroMs: () => {
         const { epochMs, positionMs } = player;
@@ -74,7 +84,10 @@ const bench = {
       },
       destroy: () => player.destroy(),
     };
-    return firstFrame(element, startMs);
+    const afterMs = await firstFrame(element, startMs);
+    // A start that nobody would wait for: the figure alone would not say why.
+    if (afterMs > SLOW_START_MS) console.error(`a slow start: ${told.join("; ")}`);
+    return afterMs;
   },
 
   /** The same for hls.js over HTTP, told to aim at the same distance and otherwise left as it is. */

@@ -5,6 +5,8 @@
  * browser, from the same origin, over real WebTransport on loopback. Beside MB/s there is the processor time of the worker's thread, which says the same with
  * less noise where others use the machine. What the store still has to write when the last segment was taken is not in the rate, but in the processor time.
  */
+
+import { argv } from "node:process";
 import { PeerProcess } from "../../demo/peers/cluster/peer-process.ts";
 import type { BrowserName } from "../../scripts/browsers.ts";
 import { type BenchPage, openBenchPage } from "../support/bench-page.ts";
@@ -16,7 +18,8 @@ import type { PipelinePage } from "./page.ts";
 
 const ROUNDS = numberFlag("rounds", 5);
 const MEGABYTES = numberFlag("megabytes", 100);
-const OBJECT_BYTES = [16 * 1024, 64 * 1024];
+/** `--kib N` measures one size. */
+const OBJECT_BYTES = argv.includes("--kib") ? [1024 * numberFlag("kib", 16)] : [16 * 1024, 64 * 1024];
 const RAW = "raw:webtransport-read";
 
 type Variant = Pick<RunOptions, "kind" | "sources" | "store" | "signing">;
