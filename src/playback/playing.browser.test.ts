@@ -199,9 +199,10 @@ describe("at the live edge", () => {
       jumps.length = 0;
       // hls.js 1.7.4 was seen to stick at a segment's end every few seconds once media had been evicted (it keeps 20 s here).
       await until(() => video.buffered.length > 0 && video.buffered.start(0) > 8, LONG_MS);
-      expect(rangesOf(video.buffered)).toHaveLength(1);
       // A shared machine may stand still for a second once; the fault skips again and again.
       expect(jumps.length, jumps.join("; ")).toBeLessThan(2);
+      // Where nothing was skipped nothing may be torn.
+      expect(rangesOf(video.buffered).length).toBeLessThanOrEqual(1 + jumps.length);
       expect(player.state).toBe("live");
       expect(video.error).toBeNull();
       expect(video.getVideoPlaybackQuality().totalVideoFrames).toBeGreaterThan(300);
