@@ -3,15 +3,20 @@
  * browser asks for one import after the other; bundled they are four.
  */
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
-import { build, createServer } from "vite";
+import { build, createServer as createViteServer } from "vite";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
-export interface OpenPage {
-  serve(request: IncomingMessage, response: ServerResponse): void;
+export interface PageServer {
+  readonly url: string;
   close(): Promise<void>;
 }
+
+/** What is asked before the page is: true when it answered. */
+export type Answer = (request: IncomingMessage, response: ServerResponse) => boolean;
 
 const CONTENT_TYPES: Readonly<Record<string, string>> = {
   html: "text/html; charset=utf-8",
@@ -21,7 +26,7 @@ const CONTENT_TYPES: Readonly<Record<string, string>> = {
 };
 
 /** Bundles the page into memory, which takes about a second. */
-export async function bundledPage(): Promise<OpenPage> {
+async function bundle(): Promise<ReadonlyMap<string, string | Uint8Array>> {
   const built = await build({
     root: ROOT,
     logLevel: "error",
@@ -33,38 +38,95 @@ export async function bundledPage(): Promise<OpenPage> {
     for (const file of result.output)
       files.set(`/${file.fileName}`, file.type === "chunk" ? file.code : file.source);
   }
-  return {
-    serve(request, response) {
-      const path = request.url?.replace(/\?.*$/, "") ?? "/";
-      const name = path === "/" ? "/index.html" : path;
-      const body = files.get(name);
-      if (body === undefined) {
-        response.writeHead(404, { "content-type": "text/plain" }).end("There is no such file.");
-        return;
-      }
-      response.writeHead(200, {
-        "content-type": CONTENT_TYPES[name.split(".").at(-1) ?? ""] ?? "application/octet-stream",
-        // The names of bundled files hold digests of their contents.
-        "cache-control": name.startsWith("/assets/") ? "max-age=31536000, immutable" : "no-cache",
+  return files;
+}
+
+/** How many ports after the one asked for are tried. */
+const PORTS_TO_TRY = 20;
+
+async function listen(server: Server, port: number): Promise<number> {
+  for (let tried = port; ; tried++) {
+    try {
+      await new Promise<void>((resolve, reject) => {
+        server.once("error", reject);
+        server.listen(tried, "localhost", () => {
+          server.off("error", reject);
+          resolve();
+        });
       });
-      response.end(request.method === "HEAD" ? undefined : body);
+      return (server.address() as AddressInfo).port;
+    } catch (error) {
+      const taken = error instanceof Error && "code" in error && error.code === "EADDRINUSE";
+      if (!taken || tried >= port + PORTS_TO_TRY) throw error;
+    }
+  }
+}
+
+/** The page as visitors get it. */
+export async function serveBundle(answer: Answer, port: number): Promise<PageServer> {
+  const files = await bundle();
+  const server = createServer((request, response) => {
+    if (answer(request, response)) return;
+    const path = request.url?.replace(/\?.*$/, "") ?? "/";
+    const name = path === "/" ? "/index.html" : path;
+    const body = files.get(name);
+    if (body === undefined) {
+      response.writeHead(404, { "content-type": "text/plain" }).end("There is no such file.");
+      return;
+    }
+    response.writeHead(200, {
+      "content-type": CONTENT_TYPES[name.split(".").at(-1) ?? ""] ?? "application/octet-stream",
+      // The names of bundled files hold digests of their contents.
+      "cache-control": name.startsWith("/assets/") ? "max-age=31536000, immutable" : "no-cache",
+    });
+    response.end(request.method === "HEAD" ? undefined : body);
+  });
+  const listening = await listen(server, port);
+  return {
+    url: `http://localhost:${listening}/`,
+    async close() {
+      const closed = new Promise((resolve) => server.close(resolve));
+      server.closeAllConnections();
+      await closed;
     },
-    close: () => Promise.resolve(),
   };
 }
 
-/** Vite's development server behind a server of ours: one of its own would end the process on SIGTERM, before peers are stopped. */
-export async function pageSources(
-  http: Server,
-  options: { readonly quiet: boolean; readonly watch: boolean },
-): Promise<OpenPage> {
-  const vite = await createServer({
+export interface SourcesOptions {
+  readonly port: number;
+  readonly quiet: boolean;
+  /** Reload pages when a source changes. */
+  readonly watch: boolean;
+}
+
+/** The page's sources by Vite's development server. */
+export async function serveSources(answer: Answer, options: SourcesOptions): Promise<PageServer> {
+  const others = new Set(process.listeners("SIGTERM"));
+  const server = await createViteServer({
     root: ROOT,
     logLevel: options.quiet ? "error" : "warn",
     server: {
-      middlewareMode: true,
-      ...(options.watch ? { hmr: { server: http } } : { hmr: false, watch: null }),
+      host: "localhost",
+      port: options.port,
+      strictPort: false,
+      ...(!options.watch && { hmr: false, watch: null }),
     },
+    plugins: [
+      {
+        name: "countersign-demo",
+        configureServer({ middlewares }) {
+          middlewares.use((request, response, next) => {
+            if (!answer(request, response)) next();
+          });
+        },
+      },
+    ],
   });
-  return { serve: (request, response) => vite.middlewares(request, response), close: () => vite.close() };
+  // Vite ends the process on SIGTERM, before the peers are stopped; who started this server ends it.
+  for (const listener of process.listeners("SIGTERM")) {
+    if (!others.has(listener)) process.off("SIGTERM", listener);
+  }
+  await server.listen();
+  const address = server.httpServer?.address() as AddressInfo;
+  return { url: `http://localhost:${address.port}/`, close: () => server.close() };
 }

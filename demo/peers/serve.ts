@@ -2,13 +2,11 @@
  * Serves the demo page for a running cluster: the page itself, what a player needs to know as JSON, and the switches with which a visitor stops,
  * restarts and corrupts relays. Media never pass through here.
  */
-import type { IncomingMessage, Server, ServerResponse } from "node:http";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Cluster, RelayHandle } from "./cluster/cluster.ts";
 import { FAULTS, isFaultName } from "./faults/fault.ts";
-import type { OpenPage } from "./page.ts";
-import { bundledPage, pageSources } from "./page.ts";
+import type { Answer, PageServer } from "./page.ts";
+import { serveBundle, serveSources } from "./page.ts";
 
 /** What the page asks for first. */
 export interface DemoConfig {
@@ -36,10 +34,7 @@ export interface ControlRequest {
 /** Bodies of control requests are a line of JSON; more is refused. */
 const MAX_BODY_BYTES = 4096;
 
-export interface DemoServer {
-  readonly url: string;
-  close(): Promise<void>;
-}
+export type DemoServer = PageServer;
 
 function peerOf(relay: RelayHandle, kind: DemoPeer["kind"]): DemoPeer {
   return { name: relay.name, url: relay.url, kind, running: relay.process.running, fault: relay.fault };
@@ -113,47 +108,11 @@ export interface ServeOptions {
   readonly watch?: boolean;
 }
 
-/** How many ports after the one asked for are tried. */
-const PORTS_TO_TRY = 20;
-
-async function listen(server: Server, port: number): Promise<number> {
-  for (let tried = port; ; tried++) {
-    try {
-      await new Promise<void>((resolve, reject) => {
-        server.once("error", reject);
-        server.listen(tried, "localhost", () => {
-          server.off("error", reject);
-          resolve();
-        });
-      });
-      return (server.address() as AddressInfo).port;
-    } catch (error) {
-      const taken = error instanceof Error && "code" in error && error.code === "EADDRINUSE";
-      if (!taken || tried >= port + PORTS_TO_TRY) throw error;
-    }
-  }
-}
-
 /** Serves on loopback. */
 export async function serveDemo(cluster: Cluster, options: ServeOptions): Promise<DemoServer> {
-  const server = createServer();
-  const page: OpenPage = options.bundled
-    ? await bundledPage()
-    : await pageSources(server, { quiet: options.quiet ?? false, watch: options.watch ?? true });
-  server.on("request", (request, response) => {
-    if (!answer(cluster, request, response)) page.serve(request, response);
-  });
-  const close = async (): Promise<void> => {
-    await page.close();
-    const closed = new Promise((resolve) => server.close(resolve));
-    server.closeAllConnections();
-    await closed;
-  };
-  try {
-    const port = await listen(server, options.port);
-    return { url: `http://localhost:${port}/`, close };
-  } catch (error) {
-    await page.close();
-    throw error;
-  }
+  const { port, quiet = false, watch = true } = options;
+  const answerFor: Answer = (request, response) => answer(cluster, request, response);
+  return options.bundled
+    ? await serveBundle(answerFor, port)
+    : await serveSources(answerFor, { port, quiet, watch });
 }
