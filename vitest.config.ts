@@ -37,6 +37,8 @@ export default defineConfig({
         optimizeDeps: { include: [...BUNDLED_DEPENDENCIES] },
         test: {
           name: "browser",
+          // As in playwright.config.ts: some of these play in real time.
+          retry: process.env["CI"] === undefined ? 0 : 1,
           testTimeout: GIVE_UP_AFTER_MS,
           include: ["{src,workers,demo}/**/*.browser.test.ts"],
           browser: {

@@ -72,6 +72,11 @@ async function playlist(client: BroadcastClient, path: string): Promise<string> 
 
 const FIRST = 90;
 
+/** Of all tracks together. */
+function objects(group: number): number {
+  return broadcast.cutter.group("video", group).length + broadcast.cutter.group("audio", group).length;
+}
+
 async function publish(group: number): Promise<void> {
   await broadcast.sign(group);
   broadcast.serve(RELAY_A, group);
@@ -118,8 +123,6 @@ test("a relay that stands by is subscribed and sends nothing, until the one that
   const { client, log } = await open({ redundancy: 1 });
   await log.until("ready");
   for (let group = FIRST + 1; group < FIRST + 4; group++) await publish(group);
-  const objects = (group: number): number =>
-    broadcast.cutter.group("video", group).length + broadcast.cutter.group("audio", group).length;
   const before = [0, 1, 2, 3].reduce((sum, ahead) => sum + objects(FIRST + ahead), 0);
   await expect.poll(async () => (await client.stats()).objects.delivered).toBe(before);
   const sent = (url: string): number =>
@@ -152,6 +155,10 @@ test("what a relay alters is refused, and the honest copy of the other is played
   await log.until("ready");
   const rejected = await log.until("rejected");
   expect(rejected).toMatchObject({ url: RELAY_A, reason: "mismatch" });
+  // Playback begins with the first parts; the others are on their way from the honest relay.
+  await expect
+    .poll(async () => (await client.stats()).objects.delivered, { timeout: 20_000 })
+    .toBe(objects(FIRST));
   for (const { objectId, payload } of broadcast.cutter.group("video", FIRST)) {
     expect(await media(client, `video/${FIRST}.${objectId}.m4s`)).toEqual(payload);
   }
