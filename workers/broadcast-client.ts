@@ -10,7 +10,6 @@ import { CATALOG_TRACK_NAME } from "../src/catalog/types.ts";
 import type { Clock } from "../src/clock.ts";
 import { CountersignError, toCountersignError } from "../src/errors.ts";
 import { SourcePool } from "../src/merge/source-pool.ts";
-import type { Hole, RejectReason, SourceId } from "../src/merge/types.ts";
 import { openReplayStore } from "../src/replay/open-replay-store.ts";
 import type { ReplayStore } from "../src/replay/types.ts";
 import type {
@@ -30,16 +29,18 @@ import { KeyRing } from "../src/trust/key-ring.ts";
 import type { Version } from "../src/wire/codec.ts";
 import { type Namespace, namespaceKey, namespaceOf, trackOf } from "../src/wire/names.ts";
 import { supportedVersions } from "../src/wire/registry.ts";
-import type { VarInt } from "../src/wire/varint.ts";
 import { CatalogReader } from "./catalog-reader.ts";
 import { collectStats } from "./client-stats.ts";
 import { ClientStatus } from "./client-status.ts";
+import { HeldRequests } from "./held-requests.ts";
 import { keepKeys } from "./kept-keys.ts";
+import { KeptPosition } from "./kept-position.ts";
 import { PeerDialer } from "./peer-dialer.ts";
 import { Playing } from "./playing.ts";
 import { keepCatalog, readCatalog } from "./stored-broadcast.ts";
 import { TimeRanges } from "./time-ranges.ts";
-import type { TrackListener, TrackPipeline } from "./track-pipeline.ts";
+import { holeEvent, noteVerified, rejectedEvent } from "./track-news.ts";
+import type { TrackListener } from "./track-pipeline.ts";
 
 /** How long the network may take to bring a catalog before a stored broadcast is played instead. */
 const OFFLINE_AFTER_MS = 1500;
@@ -49,9 +50,6 @@ const STORED_LIST_MS = 400;
 
 /** Figures are sent, and time-dependent states looked at, this often. */
 const STATUS_INTERVAL_MS = 500;
-
-/** The viewer's position is kept this often while playing. */
-const POSITION_INTERVAL_MS = 2000;
 
 /** Stored media that must be left to play for a viewer to begin where they were; whoever was nearly at the end of it sees it from the beginning. */
 const LEAST_LEFT_MS = 10_000;
@@ -68,8 +66,7 @@ export interface ClientEnvironment {
 export class BroadcastClient implements WorkerApi {
   readonly #environment: ClientEnvironment;
   readonly #clock: Clock;
-  readonly #waitingForPresentation = new Set<() => void>();
-  readonly #cancelled = new Set<number>();
+  readonly #held = new HeldRequests();
   readonly #verified = new TimeRanges();
   #events: MessagePort | undefined;
   #options: OpenOptions | undefined;
@@ -87,7 +84,7 @@ export class BroadcastClient implements WorkerApi {
   #stored: readonly TimeRange[] = [];
   #edge: { readonly edgeMs: number; readonly atMs: number } | undefined;
   #playhead: PlayheadReport | undefined;
-  #positionKeptMs = 0;
+  #position: KeptPosition | undefined;
   #cancelTimer: (() => void) | undefined;
   /** The store is open, or will not be; never rejects. */
   #opening: Promise<void> = Promise.resolve();
@@ -104,6 +101,7 @@ export class BroadcastClient implements WorkerApi {
     this.#options = options;
     this.#events = events;
     this.#namespace = namespaceOf(...options.broadcast);
+    this.#position = new KeptPosition(this.#namespace, this.#clock);
     this.#keyRing = await KeyRing.create(options.roots);
     const dialer = new PeerDialer({
       versions: checkedVersions(options.versions),
@@ -146,35 +144,18 @@ export class BroadcastClient implements WorkerApi {
   }
 
   resource(request: ResourceRequest): Promise<ResourceResponse> {
-    const playing = this.#announced;
-    if (playing) return playing.presentation.resource(request);
-    // Asked before there is a presentation: held like any resource that does not exist yet.
-    return new Promise((resolve, reject) => {
-      const check = (): void => {
-        const gone = this.#closed || this.#cancelled.delete(request.id);
-        if (!gone && !this.#announced) return;
-        this.#waitingForPresentation.delete(check);
-        if (gone || !this.#announced) reject(new CountersignError("destroyed", "The request was canceled."));
-        else this.#announced.presentation.resource(request).then(resolve, reject);
-      };
-      this.#waitingForPresentation.add(check);
-    });
+    return this.#announced?.presentation.resource(request) ?? this.#held.hold(request);
   }
 
   cancel(id: number): void {
-    if (this.#announced) {
-      this.#announced.presentation.cancel(id);
-      return;
-    }
-    this.#cancelled.add(id);
-    this.#checkWaiting();
-    this.#cancelled.delete(id);
+    if (this.#announced) this.#announced.presentation.cancel(id);
+    else this.#held.cancel(id);
   }
 
   playhead(report: PlayheadReport): void {
     this.#playhead = report;
     this.#status?.update();
-    this.#keepPosition(report);
+    this.#position?.keep(this.#store, report.positionMs);
   }
 
   async stats(): Promise<WorkerStats> {
@@ -197,7 +178,7 @@ export class BroadcastClient implements WorkerApi {
     this.#catalog?.close();
     this.#manifests?.close();
     this.#objects?.close();
-    this.#checkWaiting();
+    this.#held.close();
     await this.#store?.close();
     this.#events?.close();
   }
@@ -333,7 +314,7 @@ export class BroadcastClient implements WorkerApi {
       live: playing.live,
     });
     this.#moveEdge(playing);
-    this.#checkWaiting();
+    this.#held.release(playing.presentation);
     this.#status?.update();
     await this.#refreshStored();
   }
@@ -343,7 +324,7 @@ export class BroadcastClient implements WorkerApi {
     const startMs = playing.startMs ?? 0;
     const edgeMs = playing.edgeMs ?? startMs;
     if (playing.live && this.#options?.resume !== "position") return edgeMs;
-    const kept = await this.#keptPosition();
+    const kept = await this.#position?.read(this.#store);
     const leastLeftMs = playing.live ? 0 : LEAST_LEFT_MS;
     if (kept !== undefined && kept >= startMs && kept < edgeMs - leastLeftMs) return kept;
     return playing.live ? edgeMs : startMs;
@@ -355,31 +336,18 @@ export class BroadcastClient implements WorkerApi {
       appended: (pipeline) => {
         const playing = this.#playing;
         if (!playing?.pipelines.includes(pipeline)) return;
-        this.#noteVerified(playing, pipeline);
+        if (pipeline === playing.pipelines[0]) noteVerified(this.#verified, pipeline);
         if (!begun && playing.hasBegun) {
           begun = true;
           void this.#begin(playing);
         } else if (this.#announced === playing) this.#moveEdge(playing);
       },
       delivered: () => this.#status?.delivered(),
-      rejected: (pipeline, source, group, object, reason) =>
-        this.#onRejected(pipeline, source, group, object, reason),
-      hole: (pipeline, hole) => this.#onHole(pipeline, hole),
+      rejected: (...lie) => this.#emit(rejectedEvent(...lie)),
+      hole: (pipeline, hole) => this.#emit(holeEvent(pipeline, hole, this.#playing?.times.groupMs ?? 0)),
       trust: () => this.#status?.update(),
       problem: (error) => this.#warn(error),
     };
-  }
-
-  #noteVerified(playing: Playing, pipeline: TrackPipeline): void {
-    if (pipeline !== playing.pipelines[0]) return;
-    const segment = pipeline.window.segments.at(-1);
-    const part = segment?.parts.at(-1);
-    if (!part) return;
-    const { timescale } = pipeline.playable;
-    this.#verified.add(
-      (part.startTicks / timescale) * 1000,
-      ((part.startTicks + part.durationTicks) / timescale) * 1000,
-    );
   }
 
   #moveEdge(playing: Playing): void {
@@ -387,34 +355,6 @@ export class BroadcastClient implements WorkerApi {
     if (edgeMs === undefined || (this.#edge !== undefined && this.#edge.edgeMs === edgeMs)) return;
     this.#edge = { edgeMs, atMs: this.#clock.now() };
     this.#emit({ type: "edge", ...this.#edge });
-  }
-
-  #onRejected(
-    pipeline: TrackPipeline,
-    url: SourceId,
-    group: VarInt,
-    object: VarInt,
-    reason: RejectReason,
-  ): void {
-    this.#emit({
-      type: "rejected",
-      track: pipeline.playable.name,
-      url,
-      group: String(group),
-      object: String(object),
-      reason,
-    });
-  }
-
-  #onHole(pipeline: TrackPipeline, hole: Hole): void {
-    const groupMs = this.#playing?.times.groupMs ?? 0;
-    this.#emit({
-      type: "hole",
-      track: pipeline.playable.name,
-      startMs: Number(hole.group) * groupMs,
-      endMs: (Number(hole.lastGroup ?? hole.group) + 1) * groupMs,
-      cause: hole.cause,
-    });
   }
 
   // ---- store ----
@@ -438,29 +378,6 @@ export class BroadcastClient implements WorkerApi {
     await keepKeys(opened.store, this.#namespace, this.#keyRing).catch((thrown: unknown) =>
       this.#warn(toCountersignError(thrown, "storage-failed")),
     );
-  }
-
-  #positionKey(): string {
-    return `position/${namespaceKey(this.#namespace)}`;
-  }
-
-  #keepPosition({ positionMs }: PlayheadReport): void {
-    const nowMs = this.#clock.now();
-    if (positionMs === undefined || nowMs - this.#positionKeptMs < POSITION_INTERVAL_MS) return;
-    this.#positionKeptMs = nowMs;
-    const value = new Uint8Array(8);
-    new DataView(value.buffer).setFloat64(0, positionMs);
-    this.#store?.putMeta(this.#positionKey(), value);
-  }
-
-  async #keptPosition(): Promise<number | undefined> {
-    try {
-      const value = await this.#store?.getMeta(this.#positionKey());
-      return value?.byteLength === 8 ? new DataView(value.buffer, value.byteOffset).getFloat64(0) : undefined;
-    } catch {
-      // A position that cannot be read is a position not kept; the store tells of its own troubles.
-      return undefined;
-    }
   }
 
   async #refreshStored(): Promise<void> {
@@ -504,10 +421,6 @@ export class BroadcastClient implements WorkerApi {
 
   #emit(event: WorkerEvent): void {
     this.#events?.postMessage(event);
-  }
-
-  #checkWaiting(): void {
-    for (const check of [...this.#waitingForPresentation]) check();
   }
 }
 
