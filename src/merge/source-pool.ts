@@ -22,7 +22,7 @@ import { PoolSource } from "./pool-source.ts";
 import type { TrackSequencer } from "./sequencer.ts";
 import type { TrackSpec } from "./track-feed.ts";
 import type { TrackMerger } from "./track-merger.ts";
-import type { RepairLimits } from "./track-repairs.ts";
+import type { RepairLimits, RepairSource } from "./track-repairs.ts";
 import { TrackRepairs } from "./track-repairs.ts";
 import type { SourceId, SourceState } from "./types.ts";
 
@@ -88,6 +88,13 @@ export class SourcePool {
 
   sources(): readonly SourceStatus[] {
     return [...this.#sources.values()].map(statusOf);
+  }
+
+  /** Whom requests beside the tracks (a group from yesterday) can be made of: the trustworthy before suspects. */
+  connected(): readonly RepairSource[] {
+    return this.#connected()
+      .sort((a, b) => Number(a.state === "suspect") - Number(b.state === "suspect"))
+      .map((source) => ({ source: source.source, connection: source.connection! }));
   }
 
   /** A relay that turned up late joins in. The same address twice is one source. */

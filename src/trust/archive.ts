@@ -56,11 +56,11 @@ export async function verifyStoredGroup(
   const objects = [...stored.objects].sort((a, b) => compareVarInt(a.object, b.object));
   const ids = objects.map(({ object }) => object);
   try {
-    const { truth, streamId } = await readEvidence(stored.group, stored.evidence, options);
+    const { truth, streamId } = await readGroupEvidence(stored.group, stored.evidence, options);
     const duplicated = ids.some((id, i) => id === ids[i - 1]);
     const strayed = objects.some(({ group }) => group !== stored.group);
     if (duplicated || strayed) throw corrupt("it holds an object twice, or one of another group");
-    return { ...(await judge(objects, truth)), streamId };
+    return { ...(await judgeGroup(objects, truth)), streamId };
   } catch (thrown) {
     return {
       objects: [],
@@ -72,7 +72,8 @@ export async function verifyStoredGroup(
   }
 }
 
-async function judge(
+/** Which of these objects, in order of object id, `truth` proves: for a reader that collects a group from several places and reads its evidence once. */
+export async function judgeGroup(
   objects: readonly MoqObject[],
   truth: GroupTruth,
 ): Promise<Omit<ArchiveVerdict, "streamId">> {
@@ -124,17 +125,17 @@ async function checkOrNothing(
   }
 }
 
-interface Evidence {
+export interface GroupEvidence {
   readonly truth: GroupTruth;
   readonly streamId: Uint8Array | undefined;
 }
 
 /** What the envelopes together say of the group. Rejects when one of them is not good, or two do not fit. */
-async function readEvidence(
+export async function readGroupEvidence(
   group: VarInt,
   evidence: readonly Uint8Array[],
   options: ArchiveOptions,
-): Promise<Evidence> {
+): Promise<GroupEvidence> {
   const chain = new ManifestChain();
   const truths = new GroupTruths();
   let { streamId } = options;
