@@ -32,6 +32,7 @@ import { supportedVersions } from "../src/wire/registry.ts";
 import { CatalogReader } from "./catalog-reader.ts";
 import { collectStats } from "./client-stats.ts";
 import { ClientStatus } from "./client-status.ts";
+import { EdgeNews } from "./edge-news.ts";
 import { HeldRequests } from "./held-requests.ts";
 import { keepKeys } from "./kept-keys.ts";
 import { KeptPosition } from "./kept-position.ts";
@@ -82,7 +83,7 @@ export class BroadcastClient implements WorkerApi {
   #announced: Playing | undefined;
   #status: ClientStatus | undefined;
   #stored: readonly TimeRange[] = [];
-  #edge: { readonly edgeMs: number; readonly atMs: number } | undefined;
+  readonly #edge: EdgeNews;
   #playhead: PlayheadReport | undefined;
   #position: KeptPosition | undefined;
   #cancelTimer: (() => void) | undefined;
@@ -93,6 +94,7 @@ export class BroadcastClient implements WorkerApi {
   constructor(environment: ClientEnvironment) {
     this.#environment = environment;
     this.#clock = environment.clock;
+    this.#edge = new EdgeNews(this.#clock, (step) => this.#emit({ type: "edge", ...step }));
   }
 
   /** Rejects with `invalid-options` or `crypto-unavailable`. Everything later is told by events. */
@@ -173,6 +175,7 @@ export class BroadcastClient implements WorkerApi {
     if (this.#closed) return;
     this.#closed = true;
     this.#cancelTimer?.();
+    this.#edge.close();
     this.#status?.close();
     this.#playing?.close();
     this.#catalog?.close();
@@ -313,7 +316,7 @@ export class BroadcastClient implements WorkerApi {
       startMs,
       live: playing.live,
     });
-    this.#moveEdge(playing);
+    this.#edge.move(playing.edgeMs);
     this.#held.release(playing.presentation);
     this.#status?.update();
     await this.#refreshStored();
@@ -340,7 +343,7 @@ export class BroadcastClient implements WorkerApi {
         if (!begun && playing.hasBegun) {
           begun = true;
           void this.#begin(playing);
-        } else if (this.#announced === playing) this.#moveEdge(playing);
+        } else if (this.#announced === playing) this.#edge.move(playing.edgeMs);
       },
       delivered: () => this.#status?.delivered(),
       rejected: (...lie) => this.#emit(rejectedEvent(...lie)),
@@ -348,13 +351,6 @@ export class BroadcastClient implements WorkerApi {
       trust: () => this.#status?.update(),
       problem: (error) => this.#warn(error),
     };
-  }
-
-  #moveEdge(playing: Playing): void {
-    const { edgeMs } = playing;
-    if (edgeMs === undefined || (this.#edge !== undefined && this.#edge.edgeMs === edgeMs)) return;
-    this.#edge = { edgeMs, atMs: this.#clock.now() };
-    this.#emit({ type: "edge", ...this.#edge });
   }
 
   // ---- store ----
@@ -408,7 +404,7 @@ export class BroadcastClient implements WorkerApi {
       catalogIntake: this.#catalog?.intake,
       trust: this.#status?.trust ?? "waiting",
       epochMs: this.#playing?.times.epochMs,
-      edge: this.#edge,
+      edge: this.#edge.step,
       stored: this.#stored,
       verified: this.#verified.all,
       storage: await this.#store?.estimate().catch(() => undefined),

@@ -13,22 +13,14 @@ import type { Location } from "../wire/names.ts";
 import type { MoqObject } from "../wire/objects.ts";
 import type { VarInt } from "../wire/varint.ts";
 import { subVarInt } from "../wire/varint.ts";
-import type { Expected, Surrender } from "./group-buffer.ts";
+import { type DeadlineLimits, Deadlines } from "./deadlines.ts";
+import type { Surrender } from "./group-buffer.ts";
 import { GroupBuffer } from "./group-buffer.ts";
 import { nextId } from "./interval-set.ts";
-import {
-  GIVE_UP_AFTER_MS,
-  MISSING_AFTER_MS,
-  MISSING_MAX_OBJECTS,
-  SEQUENCER_MAX_BYTES,
-  SEQUENCER_MAX_GROUPS,
-  SILENT_AFTER_MS,
-  START_GRACE_MS,
-  UNSIGNED_AFTER_MS,
-} from "./limits.ts";
-import type { Delivery, Hole, MissingObjects, SequencerEvents } from "./types.ts";
+import { MISSING_MAX_OBJECTS, SEQUENCER_MAX_BYTES, SEQUENCER_MAX_GROUPS } from "./limits.ts";
+import type { Delivery, Hole, SequencerEvents } from "./types.ts";
 
-export interface SequencerOptions {
+export interface SequencerOptions extends DeadlineLimits {
   readonly clock: Clock;
   /** Where to begin. Absent: at the first group whose first object is there. */
   readonly start?: Location;
@@ -38,34 +30,16 @@ export interface SequencerOptions {
   readonly resumeAt?: "group" | "object";
   /** Whether group ids count without gaps. Where they do, a jump is a hole; where they do not, it is the publisher's way. Default "consecutive". */
   readonly groupNumbering?: "consecutive" | "sparse";
-  readonly missingAfterMs?: number;
-  readonly silentAfterMs?: number;
-  readonly giveUpAfterMs?: number;
-  readonly unsignedAfterMs?: number;
-  readonly startGraceMs?: number;
   readonly maxGroups?: number;
   readonly maxBytes?: number;
 }
 
-/** Weight of the newest sample in the signer's running lead: about the last 10 objects count. */
-const LEAD_WEIGHT = 0.2;
-
-/** Past this, publishers are not behind but away. */
-const MAX_LEAD_MS = 5_000;
-
-/** A deadline that never comes. */
-const NEVER = Number.POSITIVE_INFINITY;
-
 export class TrackSequencer<T extends MoqObject = Verified<MoqObject>> {
   readonly #clock: Clock;
+  readonly #deadlines: Deadlines;
   readonly #signed: boolean;
   readonly #resumeAt: "group" | "object";
   readonly #consecutive: boolean;
-  readonly #missingAfterMs: number;
-  readonly #silentAfterMs: number;
-  readonly #giveUpAfterMs: number;
-  readonly #unsignedAfterMs: number;
-  readonly #startGraceMs: number;
   readonly #maxGroups: number;
   readonly #maxBytes: number;
   #explain: (group: VarInt, object: VarInt) => Surrender;
@@ -76,8 +50,6 @@ export class TrackSequencer<T extends MoqObject = Verified<MoqObject>> {
   #cursor: Location | undefined;
   /** The furthest object delivered. */
   #frontier: Location | undefined;
-  /** Running mean of how long objects come after their signature. */
-  #signerLeadMs = 0;
   /** Nothing was handed out yet. */
   #atStart = true;
   /** Objects handed out of the cursor's group, and whether that is all of it so far. */
@@ -85,8 +57,6 @@ export class TrackSequencer<T extends MoqObject = Verified<MoqObject>> {
   #unbroken = true;
   #advancing = false;
   #advanceAgain = false;
-  #timerAtMs = NEVER;
-  #cancelTimer: (() => void) | undefined;
   #late = 0;
   #closed = false;
 
@@ -95,11 +65,7 @@ export class TrackSequencer<T extends MoqObject = Verified<MoqObject>> {
     this.#signed = options.requireManifest ?? true;
     this.#resumeAt = options.resumeAt ?? "group";
     this.#consecutive = (options.groupNumbering ?? "consecutive") === "consecutive";
-    this.#missingAfterMs = options.missingAfterMs ?? MISSING_AFTER_MS;
-    this.#silentAfterMs = options.silentAfterMs ?? SILENT_AFTER_MS;
-    this.#giveUpAfterMs = options.giveUpAfterMs ?? GIVE_UP_AFTER_MS;
-    this.#unsignedAfterMs = options.unsignedAfterMs ?? UNSIGNED_AFTER_MS;
-    this.#startGraceMs = options.startGraceMs ?? START_GRACE_MS;
+    this.#deadlines = new Deadlines(options.clock, options, () => this.#onDeadline());
     this.#maxGroups = options.maxGroups ?? SEQUENCER_MAX_GROUPS;
     this.#maxBytes = options.maxBytes ?? SEQUENCER_MAX_BYTES;
     const cause = this.#signed ? "withheld" : "unavailable";
@@ -203,7 +169,7 @@ export class TrackSequencer<T extends MoqObject = Verified<MoqObject>> {
       else if (entry.askedAtMs !== undefined) {
         entry.askedAtMs = undefined;
         entry.retriedAtMs = this.#clock.now();
-        this.#arm(this.#askAtMs(entry));
+        this.#deadlines.arm(this.#deadlines.askAtMs(entry));
       }
     }
     this.#advance();
@@ -211,8 +177,7 @@ export class TrackSequencer<T extends MoqObject = Verified<MoqObject>> {
 
   close(): void {
     this.#closed = true;
-    this.#cancelTimer?.();
-    this.#cancelTimer = undefined;
+    this.#deadlines.cancel();
     this.#groups.clear();
     this.#events.clear();
   }
@@ -244,26 +209,15 @@ export class TrackSequencer<T extends MoqObject = Verified<MoqObject>> {
       frontier !== undefined &&
       (buffer.group === frontier.group ? object < frontier.object : buffer.group < frontier.group);
     if (!buffer.expect(object, nowMs, overtaken)) return false;
-    this.#arm(nowMs + (overtaken ? this.#missingAfterMs : this.#patienceMs));
+    this.#deadlines.armExpected(nowMs, overtaken);
     return true;
-  }
-
-  /** How long an object may take that nothing has overtaken. */
-  get #patienceMs(): number {
-    return this.#silentAfterMs + Math.min(2 * this.#signerLeadMs, MAX_LEAD_MS);
-  }
-
-  #askAtMs(entry: Expected): number {
-    if (entry.overtakenAtMs !== undefined) return entry.overtakenAtMs + this.#missingAfterMs;
-    return (entry.retriedAtMs ?? entry.knownAtMs) + this.#patienceMs;
   }
 
   #moveFrontier(location: Location, buffer: GroupBuffer<T>, nowMs: number): void {
     const { group, object } = location;
     const frontier = this.#frontier;
     const entry = buffer.expected[buffer.next];
-    if (entry?.object === object)
-      this.#signerLeadMs += (nowMs - entry.knownAtMs - this.#signerLeadMs) * LEAD_WEIGHT;
+    if (entry?.object === object) this.#deadlines.noteLead(nowMs - entry.knownAtMs);
     if (
       frontier !== undefined &&
       (group === frontier.group ? object <= frontier.object : group < frontier.group)
@@ -276,7 +230,7 @@ export class TrackSequencer<T extends MoqObject = Verified<MoqObject>> {
     for (const each of this.#groups.values()) {
       if (each.group <= group && each.overtake(each.group === group ? object : undefined, nowMs)) any = true;
     }
-    if (any) this.#arm(nowMs + this.#missingAfterMs);
+    if (any) this.#deadlines.armExpected(nowMs, true);
   }
 
   /** Ids are taken to be consecutive: all up to `object` must exist. A jump too far to be a loss is taken as the publisher's way. */
@@ -290,7 +244,7 @@ export class TrackSequencer<T extends MoqObject = Verified<MoqObject>> {
       for (; from < object; from = nextId(from)) if (buffer.expect(from, nowMs, true)) added++;
     }
     if (buffer.expect(object, nowMs, true)) added++;
-    if (added > 0) this.#arm(nowMs + this.#missingAfterMs);
+    if (added > 0) this.#deadlines.armExpected(nowMs, true);
   }
 
   /** The lowest group known above `group`. */
@@ -339,8 +293,7 @@ export class TrackSequencer<T extends MoqObject = Verified<MoqObject>> {
     if (entry.object !== object && this.#signed && !buffer.closed) {
       // Ids between may be signed for in a manifest that is still on its way.
       if (delivery !== undefined) buffer.hold(delivery);
-      const dueMs = entry.knownAtMs + this.#unsignedAfterMs;
-      if (!this.#isDue(dueMs)) return false;
+      if (!this.#deadlines.isDue(entry.knownAtMs + this.#deadlines.unsignedAfterMs)) return false;
       return this.#hole(buffer, {
         objectStart: object,
         objectEnd: subVarInt(entry.object, 1),
@@ -401,11 +354,11 @@ export class TrackSequencer<T extends MoqObject = Verified<MoqObject>> {
     const next = this.#groupAfter(group);
     if (next === undefined) return false;
     const graceMs = this.#atStart
-      ? this.#startGraceMs
+      ? this.#deadlines.startGraceMs
       : this.#consecutive
-        ? this.#unsignedAfterMs
-        : this.#missingAfterMs;
-    if (!this.#isDue(next.firstKnownAtMs + graceMs)) return false;
+        ? this.#deadlines.unsignedAfterMs
+        : this.#deadlines.missingAfterMs;
+    if (!this.#deadlines.isDue(next.firstKnownAtMs + graceMs)) return false;
     if (this.#consecutive || this.#atStart) {
       const cause = this.#atStart ? "start" : this.#signed ? "unsigned" : "unavailable";
       const lastGroup = subVarInt(next.group, 1);
@@ -428,7 +381,7 @@ export class TrackSequencer<T extends MoqObject = Verified<MoqObject>> {
       const next = this.#groupAfter(buffer.group);
       if (next === undefined) return false;
       if (!buffer.endedCleanly) {
-        if (!this.#isDue(next.firstKnownAtMs + this.#unsignedAfterMs)) return false;
+        if (!this.#deadlines.isDue(next.firstKnownAtMs + this.#deadlines.unsignedAfterMs)) return false;
         const cause = this.#signed ? "unsigned" : "unavailable";
         return this.#hole(buffer, { objectStart: this.#cursor!.object, objectEnd: undefined, cause });
       }
@@ -501,53 +454,12 @@ export class TrackSequencer<T extends MoqObject = Verified<MoqObject>> {
     }
   }
 
-  // ---- deadlines ----
-
-  #isDue(atMs: number): boolean {
-    if (atMs <= this.#clock.now()) return true;
-    this.#arm(atMs);
-    return false;
-  }
-
-  #arm(atMs: number): void {
-    if (atMs >= this.#timerAtMs) return;
-    this.#cancelTimer?.();
-    this.#timerAtMs = atMs;
-    this.#cancelTimer = this.#clock.setTimer(atMs - this.#clock.now(), this.#onTimer);
-  }
-
-  readonly #onTimer = (): void => {
-    this.#cancelTimer = undefined;
-    this.#timerAtMs = NEVER;
-    const nowMs = this.#clock.now();
-    const missing: MissingObjects[] = [];
-    let nextMs = NEVER;
+  #onDeadline(): void {
     const groups = [...this.#groups.values()].sort((a, b) => (a.group < b.group ? -1 : 1));
     // Before the start only the newest group is worth a repair: that is where a live viewer wants to begin.
-    for (const buffer of this.#cursor === undefined ? groups.slice(-1) : groups) {
-      const objects: VarInt[] = [];
-      for (let i = buffer.next; i < buffer.expected.length; i++) {
-        const entry = buffer.expected[i]!;
-        if (entry.surrender !== undefined || buffer.holds(entry.object)) continue;
-        if (entry.askedAtMs === undefined) {
-          const dueMs = this.#askAtMs(entry);
-          if (dueMs > nowMs) {
-            nextMs = Math.min(nextMs, dueMs);
-            continue;
-          }
-          entry.askedAtMs = nowMs;
-          objects.push(entry.object);
-        }
-        // With nothing later there, giving up would gain nothing: wait, within the caps of what is held back.
-        if (entry.overtakenAtMs === undefined) continue;
-        const dueMs = Math.max(entry.askedAtMs, entry.overtakenAtMs) + this.#giveUpAfterMs;
-        if (dueMs > nowMs) nextMs = Math.min(nextMs, dueMs);
-        else entry.surrender = this.#explain(buffer.group, entry.object);
-      }
-      if (objects.length > 0) missing.push({ group: buffer.group, objects });
-    }
-    if (nextMs !== NEVER) this.#arm(nextMs);
+    const wanted = this.#cursor === undefined ? groups.slice(-1) : groups;
+    const missing = this.#deadlines.sweep(wanted, this.#explain);
     for (const each of missing) this.#events.emit("missing", each);
     this.#advance();
-  };
+  }
 }
