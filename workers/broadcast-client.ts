@@ -255,6 +255,8 @@ export class BroadcastClient implements WorkerApi {
           startWithMs: this.#options?.targetLatencyMs ?? 0,
           listener: this.#listener(),
           onCorrupt: (error) => this.#warn(error),
+          ...(this.#manifests &&
+            this.#objects && { peers: { manifests: this.#manifests, objects: this.#objects } }),
         },
         pools,
       );

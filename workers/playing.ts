@@ -11,10 +11,11 @@ import type { SourcePool } from "../src/merge/source-pool.ts";
 import { Presentation } from "../src/playback/presentation.ts";
 import { TrackWindow, WINDOW_SEGMENTS } from "../src/playback/track-window.ts";
 import type { PlayableTrack } from "../src/playback/types.ts";
-import type { ReplayStore } from "../src/replay/types.ts";
+import type { GroupSource, ReplayStore } from "../src/replay/types.ts";
 import type { TimeRange, TrackDescription } from "../src/rpc/protocol.ts";
 import type { KeyRing } from "../src/trust/key-ring.ts";
 import { type Namespace, trackOf } from "../src/wire/names.ts";
+import { DeepBroadcast } from "./deep-broadcast.ts";
 import { type BroadcastTimes, choosePlayableTracks, timesOf } from "./playable-tracks.ts";
 import { StoredTrack } from "./stored-broadcast.ts";
 import { type TrackListener, TrackPipeline } from "./track-pipeline.ts";
@@ -33,6 +34,15 @@ export interface PlayingOptions {
   readonly startWithMs: number;
   readonly listener: TrackListener;
   readonly onCorrupt: (error: CountersignError) => void;
+  /** Whom older media can be fetched from, once they are connected; also while what is stored is played. */
+  readonly peers?: Pools;
+  /** The app's own source of older media. */
+  readonly app?: GroupSource;
+}
+
+interface Pools {
+  readonly manifests: SourcePool;
+  readonly objects: SourcePool;
 }
 
 interface PlayingTrack {
@@ -50,14 +60,13 @@ export class Playing {
   readonly times: BroadcastTimes;
   readonly live: boolean;
   readonly presentation: Presentation;
+  /** Media from before the live window, wherever they are. */
+  readonly deep: DeepBroadcast;
   readonly #tracks: readonly PlayingTrack[];
   readonly #options: PlayingOptions;
 
   /** Throws what parseCatalog() and choosePlayableTracks() throw. `pools` undefined: play what is stored. */
-  constructor(
-    options: PlayingOptions,
-    pools: { readonly manifests: SourcePool; readonly objects: SourcePool } | undefined,
-  ) {
+  constructor(options: PlayingOptions, pools: Pools | undefined) {
     const catalog = parseCatalog(options.catalog);
     this.#options = options;
     this.streamId = options.streamId;
@@ -69,10 +78,22 @@ export class Playing {
       epochMs: this.times.epochMs,
       windows: this.#tracks.map(({ window }) => window),
       startWithMs: options.startWithMs,
-      loadStored: async (name, group, signal) => {
-        const track = this.#tracks.find(({ playable }) => playable.name === name);
-        return track?.stored?.group(group, signal);
-      },
+      loadStored: async (name, group, signal) =>
+        (await this.deep.track(name)?.group(group, { ...(signal && { signal }) }))?.objects,
+    });
+    const { namespace, streamId, keyRing, clock, store, app, peers, onCorrupt } = options;
+    this.deep = new DeepBroadcast({
+      namespace,
+      streamId,
+      tracks: this.#tracks.map(({ playable }) => playable.name),
+      keyRing,
+      clock,
+      store,
+      app,
+      pools: peers,
+      newest: (name) =>
+        this.#tracks.find(({ playable }) => playable.name === name)?.pipeline?.trust.latestGroup,
+      onCorrupt,
     });
     if (pools) for (const pipeline of this.pipelines) pipeline.attach(pools.manifests, pools.objects);
   }
@@ -143,10 +164,8 @@ export class Playing {
   }
 
   #track(playable: PlayableTrack): PlayingTrack {
-    const { namespace, streamId, keyRing, clock, store, listener, onCorrupt } = this.#options;
-    const stored =
-      store &&
-      new StoredTrack({ store, track: trackOf(namespace, playable.name), streamId, keyRing, onCorrupt });
+    const { namespace, streamId, keyRing, clock, store, listener } = this.#options;
+    const stored = store && new StoredTrack({ store, track: trackOf(namespace, playable.name), streamId });
     if (!this.live)
       return {
         playable,

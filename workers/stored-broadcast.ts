@@ -5,7 +5,6 @@
  * loaded with no network finds everything from the name alone.
  */
 import { decode, encode } from "cborg";
-import { CountersignError } from "../src/errors.ts";
 import type { StoredSegment } from "../src/playback/track-window.ts";
 import type { PlayableTrack } from "../src/playback/types.ts";
 import { storedTrackKey } from "../src/replay/track-key.ts";
@@ -13,7 +12,6 @@ import type { GroupRange, ReplayStore } from "../src/replay/types.ts";
 import { verifyStoredGroup } from "../src/trust/archive.ts";
 import type { VerifiedCatalog } from "../src/trust/catalog-trust.ts";
 import type { KeyRing } from "../src/trust/key-ring.ts";
-import type { Verified } from "../src/trust/types.ts";
 import { type FullTrackName, type Namespace, namespaceKey } from "../src/wire/names.ts";
 import type { MoqObject } from "../src/wire/objects.ts";
 import { canonical, type VarInt } from "../src/wire/varint.ts";
@@ -101,8 +99,6 @@ export interface StoredTrackOptions {
   readonly store: ReplayStore;
   readonly track: FullTrackName;
   readonly streamId: Uint8Array;
-  readonly keyRing: KeyRing;
-  readonly onCorrupt: (error: CountersignError) => void;
 }
 
 /** The stored groups of one track. */
@@ -117,23 +113,6 @@ export class StoredTrack {
 
   ranges(): Promise<readonly GroupRange[]> {
     return this.#options.store.ranges(this.key);
-  }
-
-  /** The objects of a group that its evidence proves; undefined when it is not stored. Rejects when the store cannot be read, or when nothing of the group can be proven. */
-  async group(group: VarInt, signal?: AbortSignal): Promise<readonly Verified<MoqObject>[] | undefined> {
-    const { store, track, streamId, keyRing, onCorrupt } = this.#options;
-    const stored = await store.group(this.key, group, signal);
-    if (!stored) return undefined;
-    const verdict = await verifyStoredGroup(stored, { track, keyRing, streamId });
-    if (verdict.error && stored.evidence.length > 0) onCorrupt(verdict.error);
-    if (verdict.objects.length > 0) return verdict.objects;
-    throw (
-      verdict.error ??
-      new CountersignError(
-        "range-unavailable",
-        `Group ${group} is stored without its proof, so it cannot be played.`,
-      )
-    );
   }
 
   /**
