@@ -11,10 +11,11 @@ import { equalBytes } from "./bytes.ts";
 import { ManifestChain } from "./chain.ts";
 import { MANIFEST_AAD, openEnvelope } from "./envelope.ts";
 import { GroupTruths } from "./group-truths.ts";
-import { type KeyRing, signerAmong } from "./key-ring.ts";
+import type { KeyRing } from "./key-ring.ts";
 import { objectLeaf } from "./leaf.ts";
 import { decodeManifest } from "./manifest.ts";
 import { merkleRoot } from "./merkle.ts";
+import { prove } from "./signature-proof.ts";
 import type { GroupTruth, Verified } from "./types.ts";
 import { checkObject, markVerified } from "./verified.ts";
 
@@ -139,11 +140,17 @@ export async function readGroupEvidence(
   const chain = new ManifestChain();
   const truths = new GroupTruths();
   let { streamId } = options;
-  for (const bytes of evidence) {
+  const read = evidence.map((bytes) => {
     const envelope = openEnvelope(bytes, MANIFEST_AAD);
-    await options.keyRing.admitAll(envelope.keyStatements);
-    const key = await signerAmong(envelope, options.keyRing.candidates(envelope.kid), "A stored manifest");
-    const manifest = decodeManifest(envelope.payload);
+    return { bytes, envelope, manifest: decodeManifest(envelope.payload) };
+  });
+  const { keyRing } = options;
+  for (const { envelope } of read) await keyRing.admitAll(envelope.keyStatements);
+  const proofs = await prove(read, (kid) => keyRing.candidates(kid), "A stored manifest");
+  for (const [i, { bytes, envelope, manifest }] of read.entries()) {
+    const proof = proofs[i]!;
+    if (proof instanceof CountersignError) throw proof;
+    const { key } = proof;
     streamId ??= manifest.streamId;
     const sameTrack = trackKey(manifest.track) === trackKey(options.track);
     if (!sameTrack || manifest.group !== group || !equalBytes(manifest.streamId, streamId)) {

@@ -7,7 +7,7 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return true;
 }
 
-/** Bytes as a Map key: one UTF-16 unit per byte. For digests and key ids. */
+/** Bytes as a Map key: one UTF-16 unit per byte. For digests, key ids and other short strings: they are spread over the stack. */
 export function bytesKey(bytes: Uint8Array): string {
   return String.fromCharCode(...bytes);
 }

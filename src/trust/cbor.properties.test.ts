@@ -1,3 +1,4 @@
+import { decode } from "cborg";
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { CountersignError } from "../errors.ts";
@@ -22,6 +23,24 @@ it("reads back what it writes", () => {
   fc.assert(
     fc.property(value, (written) => {
       expect(decodeCbor(encodeCbor(written))).toEqual(written);
+    }),
+  );
+});
+
+/** In Node cborg gives byte strings as Buffers, which are not equal to the same bytes otherwise. */
+function withPlainBytes(read: unknown): unknown {
+  if (read instanceof Uint8Array) return new Uint8Array(read);
+  if (Array.isArray(read)) return read.map(withPlainBytes);
+  if (read instanceof Map) return new Map([...read].map(([name, item]) => [name, withPlainBytes(item)]));
+  return read;
+}
+
+it("reads what another implementation reads in the same bytes", () => {
+  fc.assert(
+    fc.property(value, (written) => {
+      const bytes = encodeCbor(written);
+      const theirs: unknown = decode(bytes, { strict: true, useMaps: true, allowBigInt: true });
+      expect(decodeCbor(bytes)).toEqual(withPlainBytes(theirs));
     }),
   );
 });

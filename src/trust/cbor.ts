@@ -4,10 +4,10 @@
  *
  * There is exactly one encoding of a value, and any other is refused. Were it not so, one statement would have several
  * digests, and what a checker reads could differ from what another one reads in the same bytes. cborg's strict options do not check
- * the order of keys, the depth or which types occur, so a scan over the bytes goes before it.
+ * the order of keys, the depth or which types occur, so reading is done here, in one pass; cborg writes, and in the tests reads against it.
  */
-import { decode, encode, rfc8949EncodeOptions } from "cborg";
-import { CountersignError, toCountersignError } from "../errors.ts";
+import { encode, rfc8949EncodeOptions } from "cborg";
+import { CountersignError } from "../errors.ts";
 import { utf8Decode } from "../utf8.ts";
 import { MAX_CBOR_DEPTH } from "./limits.ts";
 
@@ -15,17 +15,6 @@ export type CborKey = number | bigint | string;
 export type CborMap = ReadonlyMap<CborKey, CborValue>;
 /** Integers are numbers while they are safe, bigints beyond: VarInt when not negative. */
 export type CborValue = number | bigint | string | Uint8Array | readonly CborValue[] | CborMap;
-
-const STRICT = {
-  strict: true,
-  allowIndefinite: false,
-  allowUndefined: false,
-  allowInfinity: false,
-  allowNaN: false,
-  allowBigInt: true,
-  useMaps: true,
-  rejectDuplicateMapKeys: true,
-} as const;
 
 /** Major types (RFC 8949 §3.1). */
 const UNSIGNED = 0;
@@ -44,64 +33,86 @@ function refuse(what: string): never {
   });
 }
 
-/** Walks over one data item and returns where it ends. `argument` of 2^53 and more is imprecise but only ever compared as too long. */
-function scan(bytes: Uint8Array, start: number, depth: number): number {
+/** Where reading is. One object per value that is read, not one per item. */
+interface Reader {
+  readonly bytes: Uint8Array;
+  pos: number;
+}
+
+/** The argument of an initial byte (RFC 8949 §3), exact: a bigint where a number would not be. */
+function readArgument(reader: Reader, info: number): number | bigint {
+  if (info < 24) return info;
+  if (info > 27) refuse("an indefinite or reserved length");
+  const { bytes, pos } = reader;
+  const width = 1 << (info - 24);
+  if (pos + width > bytes.byteLength) refuse("it ends too early");
+  reader.pos = pos + width;
+  let argument: number | bigint = 0;
+  for (let i = 0; i < width; i++) argument = argument * 256 + bytes[pos + i]!;
+  if (argument < LEAST_ARGUMENT[width]!) refuse("an integer or length is longer than it needs to be");
+  if (argument <= Number.MAX_SAFE_INTEGER) return argument;
+  let exact = 0n;
+  for (let i = 0; i < width; i++) exact = exact * 256n + BigInt(bytes[pos + i]!);
+  return exact;
+}
+
+function readNegative(argument: number | bigint): number | bigint {
+  const value = typeof argument === "number" ? -1 - argument : -1n - argument;
+  return typeof value === "bigint" || Number.isSafeInteger(value) ? value : -1n - BigInt(argument);
+}
+
+function readItem(reader: Reader, depth: number): CborValue {
   if (depth > MAX_CBOR_DEPTH) refuse(`nested deeper than ${MAX_CBOR_DEPTH}`);
-  const initial = bytes[start];
+  const { bytes } = reader;
+  const initial = bytes[reader.pos++];
   if (initial === undefined) refuse("it ends too early");
   const major = initial >> 5;
-  const info = initial & 0x1f;
-  let pos = start + 1;
-  let argument = info;
-  if (info >= 24) {
-    if (info > 27) refuse("an indefinite or reserved length");
-    const width = 1 << (info - 24);
-    if (pos + width > bytes.byteLength) refuse("it ends too early");
-    argument = 0;
-    for (let i = 0; i < width; i++) argument = argument * 256 + bytes[pos + i]!;
-    if (argument < LEAST_ARGUMENT[width]!) refuse("an integer or length is longer than it needs to be");
-    pos += width;
-  }
+  const argument = readArgument(reader, initial & 0x1f);
   switch (major) {
     case UNSIGNED:
+      return argument;
     case NEGATIVE:
-      return pos;
+      return readNegative(argument);
     case BYTES:
     case TEXT: {
-      const end = pos + argument;
+      const end = reader.pos + Number(argument);
       if (end > bytes.byteLength) refuse("it ends too early");
-      if (major === TEXT && utf8Decode(bytes.subarray(pos, end)) === undefined)
-        refuse("text that is not UTF-8");
-      return end;
+      // Not subarray(): of a Buffer, as Node's encoders give, that is another Buffer, which compares as another type.
+      const content = new Uint8Array(bytes.buffer, bytes.byteOffset + reader.pos, Number(argument));
+      reader.pos = end;
+      return major === BYTES ? content : (utf8Decode(content) ?? refuse("text that is not UTF-8"));
     }
-    case ARRAY:
+    case ARRAY: {
+      const items: CborValue[] = [];
       // Each element takes a byte or more, so a huge count runs into the end of the data at once.
-      for (let i = 0; i < argument; i++) pos = scan(bytes, pos, depth + 1);
-      return pos;
+      for (let i = 0; i < argument; i++) items.push(readItem(reader, depth + 1));
+      return items;
+    }
     case MAP:
-      return scanMap(bytes, pos, argument, depth);
+      return readMap(reader, argument, depth);
     default:
       return refuse(`a value of major type ${major}`);
   }
 }
 
-function scanMap(bytes: Uint8Array, start: number, count: number, depth: number): number {
-  let pos = start;
+function readMap(reader: Reader, count: number | bigint, depth: number): CborMap {
+  const { bytes } = reader;
+  const map = new Map<CborKey, CborValue>();
   let previousStart = 0;
   let previousEnd = 0;
   for (let i = 0; i < count; i++) {
-    const keyMajor = (bytes[pos] ?? 0) >> 5;
-    if (keyMajor !== UNSIGNED && keyMajor !== NEGATIVE && keyMajor !== TEXT)
+    const keyStart = reader.pos;
+    const key = readItem(reader, depth + 1);
+    if (typeof key !== "number" && typeof key !== "bigint" && typeof key !== "string")
       refuse("a map key that is neither integer nor text");
-    const keyEnd = scan(bytes, pos, depth + 1);
     // Strictly ascending in bytewise order; that also rules out keys that occur twice.
-    if (i > 0 && compareSlices(bytes, previousStart, previousEnd, pos, keyEnd) >= 0)
+    if (i > 0 && compareSlices(bytes, previousStart, previousEnd, keyStart, reader.pos) >= 0)
       refuse("map keys out of order or repeated");
-    previousStart = pos;
-    previousEnd = keyEnd;
-    pos = scan(bytes, keyEnd, depth + 1);
+    previousStart = keyStart;
+    previousEnd = reader.pos;
+    map.set(key, readItem(reader, depth + 1));
   }
-  return pos;
+  return map;
 }
 
 function compareSlices(
@@ -120,16 +131,14 @@ function compareSlices(
 }
 
 /**
- * The one value that `bytes` encode, byte strings as views or copies of `bytes`. For any bytes it returns or throws CountersignError
- * "manifest-malformed". The caller bounds the size.
+ * The one value that `bytes` encode, byte strings as views of `bytes`. For any bytes it returns or throws CountersignError "manifest-malformed". The caller
+ * bounds the size.
  */
 export function decodeCbor(bytes: Uint8Array): CborValue {
-  if (scan(bytes, 0, 0) !== bytes.byteLength) refuse("bytes follow the value");
-  try {
-    return decode(bytes, STRICT) as CborValue;
-  } catch (thrown) {
-    throw toCountersignError(thrown, "manifest-malformed");
-  }
+  const reader = { bytes, pos: 0 };
+  const value = readItem(reader, 0);
+  if (reader.pos !== bytes.byteLength) refuse("bytes follow the value");
+  return value;
 }
 
 /** The one encoding of `value`. Numbers must be safe integers: callers validate what they sign. */

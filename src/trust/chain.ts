@@ -20,6 +20,8 @@ export interface Link {
   readonly statement: Uint8Array;
   readonly signature: Uint8Array;
   readonly envelope: Uint8Array;
+  /** A later manifest by the same key vouches for it; its own signature was not looked at (signature-proof.ts). */
+  readonly byChain?: boolean;
 }
 
 /** Two manifests, both rightly signed, that cannot both be true. */

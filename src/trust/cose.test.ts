@@ -47,6 +47,18 @@ describe("COSE_Sign1 examples of the COSE working group", () => {
     expect(hex(signed)).toBe(`846a5369676e61747572653143a101264c11aa22bb33cc44dd5500669954${CONTENT}`);
   });
 
+  it.each([0, 23, 24, 255, 256, 65_535, 65_536])(
+    "builds it as any encoder of CBOR would, with a payload of %i bytes",
+    (size) => {
+      const [header, aad, payload] = [
+        fromHex("a10126"),
+        utf8Encode("a".repeat(30)),
+        new Uint8Array(size).fill(7),
+      ];
+      expect(sigStructure(header, aad, payload)).toEqual(encodeCbor(["Signature1", header, aad, payload]));
+    },
+  );
+
   it("verifies sign-pass-02 with its external AAD and with no other", async () => {
     const key = await importPublicKey(KEY_11);
     const sign1 = decodeSign1(fromHex(SIGN_PASS_02));

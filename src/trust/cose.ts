@@ -82,7 +82,29 @@ export function sigStructure(
   externalAad: Uint8Array,
   payload: Uint8Array,
 ): Uint8Array<ArrayBuffer> {
-  return encodeCbor(["Signature1", protectedBytes, externalAad, payload]);
+  const heads = [protectedBytes, externalAad, payload].map(({ byteLength }) => byteStringHead(byteLength));
+  const size =
+    SIGNATURE1.byteLength + protectedBytes.byteLength + externalAad.byteLength + payload.byteLength;
+  const bytes = new Uint8Array(heads.reduce((sum, head) => sum + head.length, size));
+  bytes.set(SIGNATURE1);
+  let pos = SIGNATURE1.byteLength;
+  for (const [i, part] of [protectedBytes, externalAad, payload].entries()) {
+    bytes.set(heads[i]!, pos);
+    bytes.set(part, pos + heads[i]!.length);
+    pos += heads[i]!.length + part.byteLength;
+  }
+  return bytes;
+}
+
+/** Array of 4, and the context string (RFC 9052 §4.4). By hand, since it is built for every envelope that arrives; held to encodeCbor by a test. */
+const SIGNATURE1 = encodeCbor(["Signature1", 0, 0, 0]).subarray(0, -3);
+
+/** Initial bytes of a byte string (RFC 8949 §3.1); {@link MAX_ENVELOPE_BYTES} keeps the length in 16 bits. */
+function byteStringHead(length: number): readonly number[] {
+  if (length < 24) return [0x40 | length];
+  if (length < 0x100) return [0x58, length];
+  if (length < 0x1_0000) return [0x59, length >> 8, length & 0xff];
+  return [0x5a, length >>> 24, (length >> 16) & 0xff, (length >> 8) & 0xff, length & 0xff];
 }
 
 /** True when `key` made the signature. A key of another algorithm than the header names never did. */

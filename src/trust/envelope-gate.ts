@@ -8,8 +8,9 @@ import { sha256 } from "@noble/hashes/sha2.js";
 import type { Clock } from "../clock.ts";
 import { CountersignError, toCountersignError } from "../errors.ts";
 import type { VarInt } from "../wire/varint.ts";
-import { bytesKey, ownCopy } from "./bytes.ts";
+import { bytesKey, equalBytes, ownCopy } from "./bytes.ts";
 import { JunkAccounts } from "./junk-account.ts";
+import { SIGNATURE_BYTES } from "./keys.ts";
 import { MAX_ENVELOPE_BYTES, MAX_PARKED, MAX_REMEMBERED_REFUSALS } from "./limits.ts";
 
 /** What became of one envelope. */
@@ -43,13 +44,34 @@ interface Parked {
   readonly envelope: Uint8Array;
 }
 
+interface Judging {
+  readonly envelope: Uint8Array;
+  readonly judgement: Promise<Judgement>;
+}
+
+interface Accepted {
+  readonly envelope: Uint8Array;
+  readonly group: VarInt;
+}
+
+/** An envelope ends with its signature, so this tells good ones apart; whether the rest is the same, too, is compared. */
+function endOf(envelope: Uint8Array): string {
+  return bytesKey(envelope.subarray(-SIGNATURE_BYTES));
+}
+
+/** For what may be junk, where nothing is kept to compare with. */
+function digestOf(envelope: Uint8Array): string {
+  return bytesKey(sha256(envelope));
+}
+
 export class EnvelopeGate {
   readonly #options: EnvelopeGateOptions;
   readonly #junk: JunkAccounts;
-  /** Group by digest of the envelope's bytes. */
-  readonly #accepted = new Map<string, VarInt>();
+  /** By the end of the envelope; the bytes themselves are kept as evidence anyway. */
+  readonly #accepted = new Map<string, Accepted>();
+  readonly #judging = new Map<string, Judging>();
+  /** By digest, and only looked into when there is something: an honest peer's envelopes are not hashed here. */
   readonly #refused = new Map<string, CountersignError>();
-  readonly #judging = new Map<string, Promise<Judgement>>();
   readonly #parked = new Map<string, Parked>();
   #closed = false;
 
@@ -84,7 +106,7 @@ export class EnvelopeGate {
 
   /** What was accepted of these groups is looked at again when it comes again. */
   forget(groups: ReadonlySet<VarInt>): void {
-    for (const [id, group] of this.#accepted) if (groups.has(group)) this.#accepted.delete(id);
+    for (const [end, { group }] of this.#accepted) if (groups.has(group)) this.#accepted.delete(end);
   }
 
   /** Statements about keys took something back: of these groups, and about the stream, nothing is decided any more. */
@@ -99,7 +121,7 @@ export class EnvelopeGate {
     const waiting = [...this.#parked];
     this.#parked.clear();
     for (const [id, { source, envelope }] of waiting) {
-      if (!this.#judging.has(id)) void this.#settle(source, envelope);
+      if (!this.#isJudging(envelope)) void this.#settle(source, envelope);
       else this.#parked.set(id, { source, envelope });
     }
   }
@@ -110,40 +132,51 @@ export class EnvelopeGate {
   }
 
   async #settle(source: string, envelope: Uint8Array): Promise<Judgement> {
-    const id = bytesKey(sha256(envelope));
-    if (this.#accepted.has(id)) return ACCEPTED;
-    const remembered = this.#refused.get(id);
+    const end = endOf(envelope);
+    const accepted = this.#accepted.get(end);
+    if (accepted !== undefined && equalBytes(accepted.envelope, envelope)) return ACCEPTED;
+    const remembered = this.#refused.size > 0 ? this.#refused.get(digestOf(envelope)) : undefined;
+    // Whoever offers may write over its bytes meanwhile.
+    const own = remembered === undefined ? ownCopy(envelope) : envelope;
     const judgement =
-      remembered === undefined ? await this.#judgeOnce(source, id, envelope) : refusal(remembered);
+      remembered === undefined ? await this.#judgeOnce(source, end, own) : refusal(remembered);
     if (judgement.error === undefined || this.#closed) return judgement;
     // Parked envelopes may turn out good, and were cheap: no signature was checked.
-    if (!this.#parked.has(id)) this.#junk.charge(source);
+    if (this.#parked.size === 0 || !this.#parked.has(digestOf(own))) this.#junk.charge(source);
     return this.#refuse(source, judgement.error);
   }
 
-  /** Two peers that send the same envelope at once share one check. */
-  #judgeOnce(source: string, id: string, envelope: Uint8Array): Promise<Judgement> {
-    let running = this.#judging.get(id);
-    if (running === undefined) {
-      running = this.#judge(source, id, ownCopy(envelope)).finally(() => this.#judging.delete(id));
-      this.#judging.set(id, running);
-    }
-    return running;
+  #isJudging(envelope: Uint8Array): boolean {
+    const running = this.#judging.get(endOf(envelope));
+    return running !== undefined && equalBytes(running.envelope, envelope);
   }
 
-  async #judge(source: string, id: string, envelope: Uint8Array): Promise<Judgement> {
+  /** Two peers that send the same envelope at once share one check. */
+  #judgeOnce(source: string, end: string, envelope: Uint8Array): Promise<Judgement> {
+    const running = this.#judging.get(end);
+    if (running !== undefined) {
+      // Another envelope with the same end: one of the two is junk, and both are judged.
+      return equalBytes(running.envelope, envelope) ? running.judgement : this.#judge(source, end, envelope);
+    }
+    const judgement = this.#judge(source, end, envelope).finally(() => this.#judging.delete(end));
+    this.#judging.set(end, { envelope, judgement });
+    return judgement;
+  }
+
+  async #judge(source: string, end: string, envelope: Uint8Array): Promise<Judgement> {
     try {
-      const group = await this.#options.judge(source, envelope, () => this.#park(source, id, envelope));
-      this.#accepted.set(id, group);
+      const group = await this.#options.judge(source, envelope, () => this.#park(source, envelope));
+      this.#accepted.set(end, { envelope, group });
       return ACCEPTED;
     } catch (thrown) {
       const error = toCountersignError(thrown, "internal");
-      if (FINAL.has(error.code)) this.#rememberRefusal(id, error);
+      if (FINAL.has(error.code)) this.#rememberRefusal(digestOf(envelope), error);
       return refusal(error);
     }
   }
 
-  #park(source: string, id: string, envelope: Uint8Array): void {
+  #park(source: string, envelope: Uint8Array): void {
+    const id = digestOf(envelope);
     this.#parked.delete(id);
     this.#parked.set(id, { source, envelope });
     if (this.#parked.size > MAX_PARKED) this.#parked.delete(this.#parked.keys().next().value!);

@@ -12,9 +12,10 @@ import { bytesKey, equalBytes } from "./bytes.ts";
 import { type CborValue, decodeCbor, encodeCbor, isArray, isBytes, isMap } from "./cbor.ts";
 import type { Contradiction, Link } from "./chain.ts";
 import { type KeyStatements, MANIFEST_AAD, openEnvelope } from "./envelope.ts";
-import { type KeyRing, signerAmong } from "./key-ring.ts";
+import type { KeyRing } from "./key-ring.ts";
 import { MAX_EVIDENCE_BYTES } from "./limits.ts";
 import { decodeManifest } from "./manifest.ts";
+import { prove } from "./signature-proof.ts";
 import { TrackHistory } from "./track-history.ts";
 
 export interface EvidenceBundle {
@@ -43,8 +44,10 @@ export function evidenceOf(
   ofGroup: readonly Link[],
   keyStatements: KeyStatements,
 ): EvidenceBundle {
-  const links =
-    contradictionAmong([first, second]) === undefined ? [...ofGroup, first, second] : [first, second];
+  // One whose own signature was not looked at may need those that vouch for it, which are of its group.
+  const enough =
+    first.byChain !== true && second.byChain !== true && contradictionAmong([first, second]) !== undefined;
+  const links = enough ? [first, second] : [...ofGroup, first, second];
   const distinct = new Map(links.map((link) => [bytesKey(link.statement), link]));
   return {
     manifests: [...distinct.values()].map(({ envelope, source }) => ({ envelope, peer: source })),
@@ -95,8 +98,7 @@ export function decodeEvidence(bytes: Uint8Array): EvidenceBundle {
  */
 export async function verifyEvidence(bundle: EvidenceBundle, keyRing: KeyRing): Promise<ProvenEquivocation> {
   await keyRing.admitAll(bundle.keyStatements);
-  const links: Link[] = [];
-  for (const { envelope, peer } of bundle.manifests) links.push(await readLink(envelope, peer, keyRing));
+  const links = await readLinks(bundle, keyRing);
   const [some] = links;
   for (const { manifest } of links) {
     const { track, streamId } = some!.manifest;
@@ -112,15 +114,21 @@ export async function verifyEvidence(bundle: EvidenceBundle, keyRing: KeyRing): 
   return { track, streamId, ...found };
 }
 
-async function readLink(bytes: Uint8Array, peer: string, keyRing: KeyRing): Promise<Link> {
-  const envelope = openEnvelope(bytes, MANIFEST_AAD);
-  await keyRing.admitAll(envelope.keyStatements);
-  const key = await signerAmong(envelope, keyRing.candidates(envelope.kid), "A manifest");
-  const manifest = decodeManifest(envelope.payload);
-  const unauthorised = keyRing.authorise(key, manifest.track, manifest.issuedAtMs);
-  if (unauthorised !== undefined) throw unauthorised;
-  const { statement, signature } = envelope;
-  return { manifest, key, source: peer, statement, signature, envelope: bytes };
+async function readLinks({ manifests }: EvidenceBundle, keyRing: KeyRing): Promise<Link[]> {
+  const read = manifests.map(({ envelope: bytes, peer }) => {
+    const envelope = openEnvelope(bytes, MANIFEST_AAD);
+    return { bytes, peer, envelope, manifest: decodeManifest(envelope.payload) };
+  });
+  for (const { envelope } of read) await keyRing.admitAll(envelope.keyStatements);
+  const proofs = await prove(read, (kid) => keyRing.candidates(kid), "A manifest");
+  return read.map(({ bytes, peer, envelope, manifest }, i): Link => {
+    const proof = proofs[i]!;
+    if (proof instanceof CountersignError) throw proof;
+    const unauthorised = keyRing.authorise(proof.key, manifest.track, manifest.issuedAtMs);
+    if (unauthorised !== undefined) throw unauthorised;
+    const { statement, signature } = envelope;
+    return { manifest, key: proof.key, source: peer, statement, signature, envelope: bytes };
+  });
 }
 
 function contradictionAmong(links: readonly Link[]): Contradiction | undefined {

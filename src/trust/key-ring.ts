@@ -19,12 +19,12 @@ import {
   type KeyStatementKind,
   type KeyStatements,
   openEnvelope,
-  signedBy,
 } from "./envelope.ts";
 import { decodeKeyChange, type KeyChange } from "./key-change.ts";
 import { importPublicKey, type VerificationKey } from "./keys.ts";
 import { MAX_DELEGATIONS, MAX_REVOCATIONS } from "./limits.ts";
 import { endOf, inLineOf, type Root, RootLines } from "./root-lines.ts";
+import { signerAmong } from "./signature-proof.ts";
 
 interface Grant {
   readonly key: VerificationKey;
@@ -51,6 +51,9 @@ export interface KeyRingEvents {
   change: KeyStatement;
 }
 
+/** Larger ones (a namespace of kilobytes) are opened each time. */
+const SHORT_STATEMENT_BYTES = 1_024;
+
 const NEVER = Number.POSITIVE_INFINITY;
 
 export class KeyRing {
@@ -59,6 +62,8 @@ export class KeyRing {
   readonly #grants = new Map<string, Grant>();
   readonly #revocations = new Map<string, Revocation>();
   readonly #successions = new Map<string, Uint8Array>();
+  /** The bytes of all of these: the same ones ride in two manifests of every group and need not be opened again. */
+  readonly #bytes = new Set<string>();
   readonly #events = new Emitter<KeyRingEvents>();
 
   private constructor(pinned: readonly VerificationKey[]) {
@@ -89,6 +94,15 @@ export class KeyRing {
       delegation: [...this.#grants.values()].map(({ envelope }) => envelope),
       revocation: [...this.#revocations.values()].map(({ envelope }) => envelope),
     };
+  }
+
+  /** Whether every one of these is kept already, byte for byte: then there is nothing to learn from them. */
+  holds(statements: KeyStatements): boolean {
+    return Object.values(statements).every((envelopes) =>
+      envelopes.every(
+        (envelope) => envelope.byteLength <= SHORT_STATEMENT_BYTES && this.#bytes.has(bytesKey(envelope)),
+      ),
+    );
   }
 
   /**
@@ -169,6 +183,10 @@ export class KeyRing {
     return new CountersignError("manifest-wrong-key", `The key ${hex(kid)} may not sign for this track.`);
   }
 
+  #remember(envelope: Uint8Array): void {
+    if (envelope.byteLength <= SHORT_STATEMENT_BYTES) this.#bytes.add(bytesKey(envelope));
+  }
+
   #knows(id: string): boolean {
     return this.#grants.has(id) || this.#revocations.has(id) || this.#successions.has(id);
   }
@@ -185,6 +203,7 @@ export class KeyRing {
     if (this.#knows(id)) return undefined;
     const scope = `${bytesKey(root.key.publicKey)}/${namespaceKey(delegation.namespacePrefix)}`;
     this.#grants.set(id, { key, delegation, root, scope, envelope });
+    this.#remember(envelope);
     this.#trim();
     return { kind: "delegation", delegation };
   }
@@ -202,6 +221,7 @@ export class KeyRing {
     if (kind === "succession") {
       this.#roots.succeed(root, key, change.fromMs);
       this.#successions.set(id, envelope);
+      this.#remember(envelope);
     } else {
       this.#revoke(id, { by: root, change, envelope });
     }
@@ -224,6 +244,7 @@ export class KeyRing {
       throw new CountersignError("limit-exceeded", `More than ${MAX_REVOCATIONS} revocations are not kept.`);
     }
     this.#revocations.set(id, revocation);
+    this.#remember(revocation.envelope);
   }
 
   /** The earliest time that one with a say in it named for the end of this grant's key. */
@@ -254,6 +275,7 @@ export class KeyRing {
       return compareVarInt(a.delegation.serial, b.delegation.serial);
     });
     this.#grants.delete(victim![0]);
+    this.#bytes.delete(bytesKey(victim![1].envelope.subarray(0, SHORT_STATEMENT_BYTES)));
   }
 }
 
@@ -275,27 +297,5 @@ function covers(delegation: Delegation, track: FullTrackName): boolean {
   return (
     prefix.length <= track.namespace.length &&
     prefix.every((field, i) => equalBytes(field, track.namespace[i]!))
-  );
-}
-
-/** The key among `keys` that signed; `what` begins the sentence of the error. Rejects with "manifest-wrong-key" or "manifest-bad-signature". */
-export async function signerAmong(
-  envelope: Envelope,
-  keys: readonly VerificationKey[],
-  what: string,
-): Promise<VerificationKey> {
-  if (keys.length === 0) {
-    throw new CountersignError(
-      "manifest-wrong-key",
-      `${what} is signed by ${hex(envelope.kid)}, a key that is not trusted.`,
-      {
-        hint: "Check trust.roots: it must hold the broadcaster's public key.",
-      },
-    );
-  }
-  for (const key of keys) if (await signedBy(envelope, key)) return key;
-  throw new CountersignError(
-    "manifest-bad-signature",
-    `${what} has a signature that is not by ${hex(envelope.kid)}.`,
   );
 }

@@ -15,6 +15,8 @@ export type Addition =
   | { readonly kind: "known" }
   /** `forgotten`: groups that made room. */
   | { readonly kind: "added"; readonly forgotten: readonly VarInt[] }
+  /** It contradicts what is known, by the word of a later manifest only: to count, its own signature has to be good. */
+  | { readonly kind: "unconfirmed" }
   | { readonly kind: "contradiction"; readonly contradiction: Contradiction };
 
 export class TrackHistory {
@@ -60,9 +62,9 @@ export class TrackHistory {
     const place = this.#chain.judge(link);
     if (place.kind === "known") return place;
     if (place.kind === "refused") throw place.error;
-    if (place.kind === "contradiction") return this.#contradict(place.contradiction);
+    if (place.kind === "contradiction") return this.#contradict(place.contradiction, link);
     const verdict = this.#truths.judge(link);
-    if (verdict.kind === "contradiction") return this.#contradict(verdict.contradiction);
+    if (verdict.kind === "contradiction") return this.#contradict(verdict.contradiction, link);
     if (verdict.kind === "too-many-objects") {
       const message = `Group ${link.manifest.group} would have too many objects.`;
       throw new CountersignError("limit-exceeded", message);
@@ -111,7 +113,11 @@ export class TrackHistory {
     // Whoever reads it later may know the pinned roots only: what leads from them to the signer has to come along.
     if (hasKeyStatements(closing)) return [closing.envelope];
     const introducing = links.find(hasKeyStatements);
-    return introducing === undefined ? [closing.envelope] : [introducing.envelope, closing.envelope];
+    if (introducing === undefined) return [closing.envelope];
+    // One whose own signature was not looked at needs those that vouch for it.
+    return introducing.byChain
+      ? links.map((link) => link.envelope)
+      : [introducing.envelope, closing.envelope];
   }
 
   /** All accepted envelopes that speak of a group, in order of sequence. */
@@ -135,7 +141,8 @@ export class TrackHistory {
     this.#chain.forgetGroup(group);
   }
 
-  #contradict(contradiction: Contradiction): Addition {
+  #contradict(contradiction: Contradiction, link: Link): Addition {
+    if (link.byChain) return { kind: "unconfirmed" };
     this.#contradiction ??= contradiction;
     return { kind: "contradiction", contradiction: this.#contradiction };
   }

@@ -6,9 +6,9 @@
  * those that a trusted key signed for this track and this stream, and that fit together into one history; everything else in the player asks it what
  * must exist, and shows nothing that it does not know.
  *
- * The steps of one envelope, cheapest first: seen before? within the source's budget? well-formed? a key we know? a good signature? this track and stream? allowed to
- * sign it then? plausible time? fits the chain? fits the group? Only the signature is asynchronous; from there on nothing waits, so
- * the outcome does not depend on how checks of several envelopes interleave.
+ * The steps of one envelope, cheapest first: seen before? within the source's budget? well-formed? a key we know? a good signature, or one of a later manifest that came with it
+ * and vouches for it? this track and stream? allowed to sign it then? plausible time? fits the chain? fits the group? Only the signature is asynchronous; from there on nothing
+ * waits, so the outcome does not depend on how checks of several envelopes interleave.
  */
 import type { Clock } from "../clock.ts";
 import { CountersignError, toCountersignError } from "../errors.ts";
@@ -22,9 +22,11 @@ import { MANIFEST_AAD, openEnvelope } from "./envelope.ts";
 import { EnvelopeGate, type Judgement, refusal } from "./envelope-gate.ts";
 import { type EvidenceBundle, evidenceOf } from "./evidence.ts";
 import { Freshness } from "./freshness.ts";
-import { type KeyRing, signerAmong } from "./key-ring.ts";
+import type { KeyRing } from "./key-ring.ts";
 import { CLOCK_SKEW_MS } from "./limits.ts";
 import { decodeManifest } from "./manifest.ts";
+import { ProofQueue } from "./proof-queue.ts";
+import { signerAmong } from "./signature-proof.ts";
 import { TrackHistory } from "./track-history.ts";
 import type {
   GroupTruth,
@@ -62,6 +64,7 @@ export class SignedTrackTrust implements TrackTrust {
   readonly #history = new TrackHistory();
   readonly #freshness: Freshness;
   readonly #gate: EnvelopeGate;
+  readonly #proofs: ProofQueue;
   readonly #stopListening: () => void;
   /** The stream was given, not taken from the first manifest. */
   readonly #pinned: boolean;
@@ -78,6 +81,7 @@ export class SignedTrackTrust implements TrackTrust {
     this.#skewMs = options.clockSkewMs ?? CLOCK_SKEW_MS;
     this.#streamId = options.streamId;
     this.#pinned = options.streamId !== undefined;
+    this.#proofs = new ProofQueue((kid) => this.#keyRing.candidates(kid));
     this.#gate = new EnvelopeGate({
       clock: options.clock,
       judge: (source, envelope, park) => this.#judge(source, envelope, park),
@@ -177,22 +181,35 @@ export class SignedTrackTrust implements TrackTrust {
     const known = this.#history.find(envelope.statement);
     // Statements about keys may have been added on the way, by a peer that knows of newer ones. They are unprotected, so a bad one says nothing
     // against the manifest it came with; but it costs a signature check.
-    await this.#keyRing.admitAll(envelope.keyStatements, () => this.#gate.charge(source));
+    if (!this.#keyRing.holds(envelope.keyStatements))
+      await this.#keyRing.admitAll(envelope.keyStatements, () => this.#gate.charge(source));
     if (known !== undefined && equalBytes(known.signature, envelope.signature)) return known.manifest.group;
-    const keys = this.#keyRing.candidates(envelope.kid);
-    if (keys.length === 0) park();
-    const key = await signerAmong(envelope, keys, "A manifest");
-    const manifest = decodeManifest(envelope.payload);
+    const decoded = decodeOrReason(envelope.payload);
+    const item = { envelope, manifest: decoded instanceof CountersignError ? undefined : decoded };
+    let proof = await this.#proofs.prove(item);
+    // Its key may have been introduced while others of its batch were being checked.
+    if (isUnknownKey(proof) && this.#keyRing.candidates(envelope.kid).length > 0)
+      proof = await this.#proofs.prove(item);
+    if (isUnknownKey(proof)) park();
+    if (proof instanceof CountersignError) throw proof;
+    if (decoded instanceof CountersignError) throw decoded;
+    const { key, byChain } = proof;
+    const manifest = decoded;
     if (trackKey(manifest.track) !== this.#trackKey) throw wrongStream("It is of another track.");
     const unauthorised = this.#keyRing.authorise(key, manifest.track, manifest.issuedAtMs);
     if (unauthorised !== undefined) throw unauthorised;
     const { statement, signature } = envelope;
-    this.#accept({ manifest, key, source, statement, signature, envelope: bytes });
+    const link = { manifest, key, source, statement, signature, envelope: bytes };
+    if (!this.#accept(byChain ? { ...link, byChain } : link)) {
+      // What accuses the signer must stand by itself.
+      await signerAmong(envelope, [key], "A manifest");
+      this.#accept(link);
+    }
     return manifest.group;
   }
 
-  /** Everything after the signature: synchronous. Throws the refusal. */
-  #accept(link: Link): void {
+  /** Everything after the signature: synchronous. Throws the refusal; false when its own signature has to be checked before it can be judged. */
+  #accept(link: Link): boolean {
     const { manifest } = link;
     if (this.#closed) throw new CountersignError("destroyed", "This track is closed.");
     if (this.#streamId !== undefined && !equalBytes(manifest.streamId, this.#streamId)) {
@@ -202,13 +219,14 @@ export class SignedTrackTrust implements TrackTrust {
     const { contradiction } = this.#history;
     if (contradiction !== undefined) throw equivocation(contradiction);
     this.#checkTime(manifest);
-    this.#add(link);
+    return this.#add(link);
   }
 
-  #add(link: Link): void {
+  #add(link: Link): boolean {
     const { manifest } = link;
     const addition = this.#history.add(link);
-    if (addition.kind === "known") return;
+    if (addition.kind === "known") return true;
+    if (addition.kind === "unconfirmed") return false;
     if (addition.kind === "contradiction") {
       this.#freshness.stop();
       const error = equivocation(addition.contradiction);
@@ -221,6 +239,7 @@ export class SignedTrackTrust implements TrackTrust {
     if (this.#history.newest === link) this.#renew(manifest);
     const truth = this.#history.truth(manifest.group);
     if (truth !== undefined) this.#events.emit("truth", truth);
+    return true;
   }
 
   #renew({ issuedAtMs, freshForMs }: Manifest): void {
@@ -314,6 +333,19 @@ const EXPLAINS_NOTHING_YET: ReadonlySet<string> = new Set([
   "manifest-bad-signature",
   "manifest-key-revoked",
 ]);
+
+function isUnknownKey(proof: unknown): boolean {
+  return proof instanceof CountersignError && proof.code === "manifest-wrong-key";
+}
+
+/** Who sent a payload that is no manifest is told by its signature, so the reason waits for that. */
+function decodeOrReason(payload: Uint8Array): Manifest | CountersignError {
+  try {
+    return decodeManifest(payload);
+  } catch (thrown) {
+    return toCountersignError(thrown, "manifest-malformed");
+  }
+}
 
 function wrongStream(what: string): CountersignError {
   return new CountersignError("manifest-wrong-stream", `A manifest does not belong here. ${what}`);
