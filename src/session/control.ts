@@ -2,9 +2,16 @@
 import { sessionErrors } from "../wire/codes.ts";
 import type { ControlMessage, GoawayMessage, SetupMessage } from "../wire/messages.ts";
 import type { RequestState, SessionCore } from "./core.ts";
+import { MAX_WAITING_UPDATES } from "./limits.ts";
 import { sentBy } from "./request-ids.ts";
 import type { SessionInput } from "./types.ts";
 import { violation } from "./violations.ts";
+
+/** Our SETUP: what the driver wants to say, and the limits that are the machine's own. */
+export function ownSetup(core: SessionCore, wanted: Omit<SetupMessage, "type">): SetupMessage {
+  const limits = core.capabilities.updateLimit ? { maxRequestUpdates: MAX_WAITING_UPDATES } : {};
+  return { type: "setup", ...limits, ...wanted };
+}
 
 export function onControlMessage(core: SessionCore, message: ControlMessage): void {
   if (!core.peerSetup) {
@@ -78,7 +85,8 @@ export function sendGoaway(core: SessionCore, input: Extract<SessionInput, { typ
     core.act({ type: "send", stream: request.stream, message });
   } else {
     core.goawaySentFrom = core.peerIds.end;
-    core.act({ type: "send-control", message: { ...message, requestId: core.goawaySentFrom } });
+    const named = core.capabilities.goawayNamesRequest ? { requestId: core.goawaySentFrom } : {};
+    core.act({ type: "send-control", message: { ...message, ...named } });
   }
   if (input.timeoutMs > 0) core.setTimer("goaway", input.timeoutMs, request?.stream);
 }

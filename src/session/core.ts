@@ -1,5 +1,6 @@
 /** The session's state and the few operations that all rules share. No rule of the protocol is decided here. */
 import { CountersignError } from "../errors.ts";
+import type { Capabilities } from "../wire/codec.ts";
 import { requestErrors, streamResets } from "../wire/codes.ts";
 import type {
   FetchOkMessage,
@@ -20,6 +21,8 @@ import { sessionClosed } from "./violations.ts";
 
 export interface SessionOptions {
   readonly role: Role;
+  /** What the draft spoken has and has not. */
+  readonly capabilities: Capabilities;
   /** How long a request of ours may wait for its first response before it fails with "request-timeout". */
   readonly requestTimeoutMs: number;
   /** How long the peer's SETUP may take. */
@@ -55,6 +58,8 @@ export interface RequestState {
   surfaced: boolean;
   /** Updates we sent that have no answer yet, oldest first; likewise those of the peer. */
   readonly updatesOut: Parameters[];
+  /** Updates of ours that wait until the peer takes another one. */
+  readonly updatesHeld: Parameters[];
   readonly updatesIn: Parameters[];
   goawayReceived: boolean;
   goawaySent: boolean;
@@ -73,6 +78,7 @@ export interface RequestState {
 export class SessionCore {
   readonly options: SessionOptions;
   readonly role: Role;
+  readonly capabilities: Capabilities;
   readonly out: SessionAction[] = [];
   phase: "new" | "waiting" | "open" | "closed" = "new";
   peerSetup: SetupMessage | undefined;
@@ -99,6 +105,7 @@ export class SessionCore {
   constructor(options: SessionOptions) {
     this.options = options;
     this.role = options.role;
+    this.capabilities = options.capabilities;
     this.ownIds = new OwnRequestIds(options.role);
     this.peerIds = new PeerRequestIds(options.role === "client" ? "server" : "client");
   }
@@ -128,6 +135,7 @@ export class SessionCore {
       phase: "pending",
       surfaced: ours,
       updatesOut: [],
+      updatesHeld: [],
       updatesIn: [],
       goawayReceived: false,
       goawaySent: false,

@@ -27,7 +27,10 @@ export const MAX_NAMESPACES_PER_REQUEST = 10_000;
  */
 export const MAX_WAITING_JOINS = 8;
 
-/** REQUEST_UPDATEs of one request that wait for our answer. Past it: the session closes with EXCESSIVE use, INTERNAL_ERROR. */
+/**
+ * REQUEST_UPDATEs of one request that wait for our answer. Past it: the session closes, with INTERNAL_ERROR or, where our SETUP has told the limit
+ * (draft-19), TOO_MANY_REQUEST_UPDATES.
+ */
 export const MAX_WAITING_UPDATES = 64;
 
 /**

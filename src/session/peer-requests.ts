@@ -7,6 +7,7 @@ import { endsBefore, joiningRange, refusal, resolveFilter, UNFILTERED } from "./
 import { EXCESSIVE_LOAD_RETRY_MS, MAX_PEER_REQUESTS, MAX_WAITING_JOINS } from "./limits.ts";
 import { isRefusedNamespace, overlaps } from "./namespaces.ts";
 import { hasMandatoryProperty } from "./properties.ts";
+import { refusalOfFilters } from "./range-filters.ts";
 import type { RefusalBody, ResponseBody, StreamHandle } from "./types.ts";
 import { announceUpdates } from "./updates.ts";
 import { violation } from "./violations.ts";
@@ -89,7 +90,13 @@ function refusalBeforeApplication(core: SessionCore, message: RequestMessage): R
     return refusal(requestErrors["does-not-exist"], "Nothing exists in this reserved namespace.");
   }
   const track = trackOfRequest(message);
-  if (track !== undefined && message.type === "subscribe" && core.published.has(track)) {
+  const { severalSubscriptions } = core.capabilities;
+  if (
+    message.type === "subscribe" &&
+    track !== undefined &&
+    core.published.has(track) &&
+    !severalSubscriptions
+  ) {
     return refusal(
       requestErrors["duplicate-subscription"],
       "This track is subscribed already in this session.",
@@ -97,10 +104,12 @@ function refusalBeforeApplication(core: SessionCore, message: RequestMessage): R
   }
   if (track !== undefined && message.type === "publish") {
     const ours = core.subscribed.get(track);
-    // A SUBSCRIBE of ours that is still pending gives way when this PUBLISH is accepted (§5.1).
-    if (ours && !(ours.ours && ours.phase === "pending") && ours.phase !== "draining") {
+    // A SUBSCRIBE of ours that is still pending gives way when this PUBLISH is accepted (§5.1). Where both might stand (draft-19) it does not: ours is
+    // the one we asked for, and the two may come under one alias.
+    const givesWay = ours?.ours === true && ours.phase === "pending" && !severalSubscriptions;
+    if (ours && !givesWay && ours.phase !== "draining") {
       return refusal(
-        requestErrors["duplicate-subscription"],
+        requestErrors[severalSubscriptions ? "uninterested" : "duplicate-subscription"],
         "This track is subscribed already in this session.",
       );
     }
@@ -118,7 +127,7 @@ function refusalBeforeApplication(core: SessionCore, message: RequestMessage): R
     if (endsBefore(end, start))
       return refusal(requestErrors["invalid-range"], "The range ends before it starts.");
   }
-  return undefined;
+  return refusalOfFilters(message.parameters, false);
 }
 
 /** True when another open request of the peer of this type has a prefix that overlaps (§10.18, §10.19). */

@@ -4,6 +4,7 @@
  * Every other message says by its own type which parameters it may have, and the codec checks that; these two mean different things on
  * different streams, which only the session knows.
  */
+import type { Capabilities } from "../wire/codec.ts";
 import type { Parameters, RequestMessage, RequestOkMessage } from "../wire/messages.ts";
 import { violation } from "./violations.ts";
 
@@ -18,6 +19,8 @@ const ofSubscriber: readonly ParameterName[] = [
   "subscriberPriority",
   "filter",
   "newGroupRequest",
+  // No codec reads it where a draft does not have it.
+  "rangeFilters",
 ];
 
 const okScopes: Readonly<Record<RequestMessage["type"], Scope>> = {
@@ -31,18 +34,27 @@ const okScopes: Readonly<Record<RequestMessage["type"], Scope>> = {
   "subscribe-tracks": none,
 };
 
+const OF_NAMESPACES: ReadonlySet<RequestMessage["type"]> = new Set([
+  "publish-namespace",
+  "subscribe-namespace",
+  "subscribe-tracks",
+]);
+const expiring: Scope = new Set<ParameterName>(["expiresMs"]);
+
 const updateOkScope: Scope = new Set<ParameterName>(["expiresMs", "largestObject"]);
 
 const tokens: readonly ParameterName[] = ["authorizationTokens"];
 const updateScopes: Readonly<Record<RequestMessage["type"], Scope>> = {
   subscribe: new Set([...tokens, ...ofSubscriber]),
   publish: new Set([...tokens, ...ofSubscriber]),
-  fetch: new Set<ParameterName>([...tokens, "subscriberPriority"]),
+  fetch: new Set<ParameterName>([...tokens, "subscriberPriority", "rangeFilters"]),
   "track-status": none,
   "publish-namespace": new Set(tokens),
   "subscribe-namespace": new Set<ParameterName>([...tokens, "trackNamespacePrefix"]),
   "subscribe-tracks": new Set<ParameterName>([...tokens, "trackNamespacePrefix", "forward"]),
 };
+/** Where SUBSCRIBE_TRACKS takes what SUBSCRIBE takes (draft-19 §10.19.1), so do its updates. */
+const updateOfTracks: Scope = new Set<ParameterName>([...tokens, ...ofSubscriber, "trackNamespacePrefix"]);
 
 function check(parameters: Parameters, scope: Scope, where: string): void {
   for (const name of Object.keys(parameters) as ParameterName[]) {
@@ -53,8 +65,13 @@ function check(parameters: Parameters, scope: Scope, where: string): void {
 }
 
 /** The REQUEST_OK that answers a request of this type. */
-export function checkRequestOk(message: RequestOkMessage, request: RequestMessage["type"]): void {
-  check(message.parameters, okScopes[request], `the REQUEST_OK of ${request}`);
+export function checkRequestOk(
+  message: RequestOkMessage,
+  request: RequestMessage["type"],
+  { announcementsExpire }: Capabilities,
+): void {
+  const scope = announcementsExpire && OF_NAMESPACES.has(request) ? expiring : okScopes[request];
+  check(message.parameters, scope, `the REQUEST_OK of ${request}`);
   if (request !== "track-status" && message.trackProperties.length > 0) {
     throw violation("§10.5", `Track Properties may not appear in the REQUEST_OK of ${request}.`);
   }
@@ -68,6 +85,11 @@ export function checkUpdateOk(message: RequestOkMessage): void {
   }
 }
 
-export function checkUpdate(parameters: Parameters, request: RequestMessage["type"]): void {
-  check(parameters, updateScopes[request], `the REQUEST_UPDATE of ${request}`);
+export function checkUpdate(
+  parameters: Parameters,
+  request: RequestMessage["type"],
+  { tracksTakeDefaults }: Capabilities,
+): void {
+  const scope = tracksTakeDefaults && request === "subscribe-tracks" ? updateOfTracks : updateScopes[request];
+  check(parameters, scope, `the REQUEST_UPDATE of ${request}`);
 }

@@ -1,6 +1,8 @@
 /** A session machine with a peer made of messages, for the tests beside this file. */
 import type { CountersignError } from "../errors.ts";
-import type { ControlMessage, Parameters, RequestMessage } from "../wire/messages.ts";
+import type { MoqtCodec } from "../wire/codec.ts";
+import { draft18 } from "../wire/draft18/index.ts";
+import type { ControlMessage, Parameters, RequestMessage, SetupMessage } from "../wire/messages.ts";
 import { type FullTrackName, namespaceOf, trackOf } from "../wire/names.ts";
 import { Session } from "./session.ts";
 import type { Role, SessionAction, SessionInput, StreamHandle } from "./types.ts";
@@ -17,11 +19,19 @@ export class Bench {
   #stream = 100;
   #peerId: number;
 
-  constructor(role: Role, { setup = true } = {}) {
-    this.session = new Session({ role, requestTimeoutMs: 10_000, setupTimeoutMs: 5_000 });
+  constructor(
+    role: Role,
+    {
+      setup = true,
+      codec = draft18,
+      peer = {},
+    }: { setup?: boolean; codec?: MoqtCodec; peer?: Partial<SetupMessage> } = {},
+  ) {
+    const { capabilities } = codec;
+    this.session = new Session({ role, capabilities, requestTimeoutMs: 10_000, setupTimeoutMs: 5_000 });
     this.#peerId = role === "client" ? 1 : 0;
     this.do({ type: "start", setup: { maxAuthTokenCacheSize: 16_384 } });
-    if (setup) this.do({ type: "control-message", message: { type: "setup" } });
+    if (setup) this.do({ type: "control-message", message: { ...peer, type: "setup" } });
   }
 
   /** Feeds an input; returns and remembers what came of it. */

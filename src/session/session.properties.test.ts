@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { ControlMessage, RequestMessage } from "../wire/messages.ts";
 import { namespaceOf, trackOf } from "../wire/names.ts";
+import { codecs } from "../wire/registry.ts";
 import { PeerRequestIds } from "./request-ids.ts";
 import { Session } from "./session.ts";
 import type { SessionAction, SessionInput } from "./types.ts";
@@ -192,10 +193,11 @@ test("any order of events leaves every request ended once, every set timer owned
   fc.assert(
     fc.property(
       fc.constantFrom("client" as const, "server" as const),
+      fc.constantFrom(...codecs),
       fc.array(input, { maxLength: 60 }),
       fc.infiniteStream(fc.boolean()),
-      (role, inputs, choices) => {
-        const session = new Session({ role, requestTimeoutMs: 10, setupTimeoutMs: 10 });
+      (role, { capabilities }, inputs, choices) => {
+        const session = new Session({ role, capabilities, requestTimeoutMs: 10, setupTimeoutMs: 10 });
         const live = new Set<number>();
         const used = new Set<number>();
         const waiting = new Map<number, RequestMessage>();

@@ -16,7 +16,7 @@ import { CountersignError } from "../errors.ts";
 import { sessionErrors } from "../wire/codes.ts";
 import type { ControlMessage } from "../wire/messages.ts";
 import type { VarInt } from "../wire/varint.ts";
-import { onControlMessage, onGoaway, sendGoaway } from "./control.ts";
+import { onControlMessage, onGoaway, ownSetup, sendGoaway } from "./control.ts";
 import { CANCELLED, SessionCore, type SessionOptions } from "./core.ts";
 import { onCancelled, onData, onDone, onFinished, onTimer, sendDone } from "./endings.ts";
 import { onAnswer, onNamespace, open } from "./own-requests.ts";
@@ -102,7 +102,7 @@ function dispatch(core: SessionCore, input: SessionInput): void {
   switch (input.type) {
     case "start":
       core.phase = "waiting";
-      core.act({ type: "send-control", message: { type: "setup", ...input.setup } });
+      core.act({ type: "send-control", message: ownSetup(core, input.setup) });
       core.setTimer("setup", core.options.setupTimeoutMs);
       return;
     case "control-message":

@@ -1,5 +1,5 @@
 /** REQUEST_UPDATE in both directions (draft-18 §10.9). Updates of one request are answered in the order they were sent. */
-import { publishDoneCodes, requestErrors, streamResets } from "../wire/codes.ts";
+import { publishDoneCodes, requestErrors, sessionErrors, streamResets } from "../wire/codes.ts";
 import type {
   Parameters,
   RequestErrorMessage,
@@ -11,6 +11,7 @@ import type { RequestState, SessionCore } from "./core.ts";
 import { refusal, resolveFilter } from "./filters.ts";
 import { MAX_WAITING_UPDATES } from "./limits.ts";
 import { prefixTaken, releaseJoins } from "./peer-requests.ts";
+import { refusalOfFilters } from "./range-filters.ts";
 import { checkUpdate, checkUpdateOk } from "./scopes.ts";
 import type { RefusalBody, StreamHandle } from "./types.ts";
 import { overLimit, violation } from "./violations.ts";
@@ -25,9 +26,13 @@ export function onUpdate(core: SessionCore, request: RequestState, message: Requ
     throw violation("§10.9", `REQUEST_UPDATE may not come here on the stream of ${type}.`);
   }
   core.peerIds.use(message.requestId);
-  checkUpdate(message.parameters, type);
+  checkUpdate(message.parameters, type, core.capabilities);
   if (request.updatesIn.length >= MAX_WAITING_UPDATES) {
-    throw overLimit("§10.9", `More than ${MAX_WAITING_UPDATES} updates of one request wait for an answer.`);
+    throw overLimit(
+      "§10.9",
+      `More than ${MAX_WAITING_UPDATES} updates of one request wait for an answer.`,
+      sessionErrors[core.capabilities.updateLimit ? "too-many-request-updates" : "internal-error"],
+    );
   }
   const { authorizationTokens } = message.parameters;
   const parameters: Parameters = authorizationTokens
@@ -45,6 +50,11 @@ export function announceUpdates(core: SessionCore, request: RequestState): void 
 function announce(core: SessionCore, request: RequestState, parameters: Parameters): void {
   const { trackNamespacePrefix } = parameters;
   if (!core.requests.has(request.stream)) return;
+  const unfit = refusalOfFilters(parameters, true);
+  if (unfit) {
+    refuseUpdate(core, request.stream, unfit);
+    return;
+  }
   if (trackNamespacePrefix && prefixTaken(core, request.message.type, trackNamespacePrefix, request)) {
     refuseUpdate(
       core,
@@ -122,10 +132,16 @@ export function sendUpdate(core: SessionCore, stream: StreamHandle, parameters: 
   if (type === "track-status" || (!request.ours && type !== "publish")) {
     throw new RangeError(`${type} cannot be updated from this side`);
   }
+  const limit = core.peerSetup?.maxRequestUpdates ?? 0;
+  if (limit !== 0 && request.updatesOut.length >= limit) request.updatesHeld.push(parameters);
+  else sendNow(core, request, parameters);
+}
+
+function sendNow(core: SessionCore, request: RequestState, parameters: Parameters): void {
   request.updatesOut.push(parameters);
   core.act({
     type: "send",
-    stream,
+    stream: request.stream,
     message: { type: "request-update", requestId: core.ownIds.take(), parameters },
   });
 }
@@ -151,10 +167,13 @@ export function onUpdateAnswer(
       request.prefix = update.trackNamespacePrefix;
     }
   } else {
-    // §10.9.1: one error may stand for all updates that were coalesced with the failed one.
+    // §10.9.1: one error may stand for all updates that were coalesced with the failed one, and the request does not survive it.
     request.updatesOut.length = 0;
+    request.updatesHeld.length = 0;
   }
   core.act({ type: "update-answered", stream: request.stream, message });
+  const next = request.updatesHeld.shift();
+  if (next) sendNow(core, request, next);
 }
 
 function sectionOfSecondAnswer(type: RequestMessage["type"]): string {

@@ -87,6 +87,7 @@ export class Driver implements Host {
     this.unknownAliases = new UnknownAliases(options.clock);
     this.session = new Session({
       role: options.role,
+      capabilities: options.codec.capabilities,
       setupTimeoutMs: options.setupTimeoutMs,
       requestTimeoutMs: options.requestTimeoutMs,
     });

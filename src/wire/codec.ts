@@ -27,6 +27,18 @@ export interface Capabilities {
   readonly inBandVersion: boolean;
   /** MAX_REQUEST_ID limits requests (up to 16). */
   readonly maxRequestId: boolean;
+  /** A track may be subscribed more than once in a session (19 and later); before, DUPLICATE_SUBSCRIPTION. */
+  readonly severalSubscriptions: boolean;
+  /** GOAWAY names the first request id that is refused (18). */
+  readonly goawayNamesRequest: boolean;
+  /** Range filters, as far as the peer's SETUP allows them (19 and later). */
+  readonly rangeFilters: boolean;
+  /** Namespaces and their subscriptions may be granted for a time, by EXPIRES (19 and later). */
+  readonly announcementsExpire: boolean;
+  /** SUBSCRIBE_TRACKS takes what SUBSCRIBE takes, as defaults of the subscriptions that come of it (19 and later). */
+  readonly tracksTakeDefaults: boolean;
+  /** SETUP limits the updates of a request that wait for an answer (19 and later). */
+  readonly updateLimit: boolean;
 }
 
 /** Where a control message stands: it decides what is legal. */

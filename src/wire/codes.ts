@@ -27,6 +27,8 @@ export const sessionErrors = {
   "expired-auth-token": 0x18,
   "invalid-authority": 0x19,
   "malformed-authority": 0x1a,
+  /** Draft-19. */
+  "too-many-request-updates": 0x1b,
 } as const;
 
 /** Why a request is refused (§10.6.2, §15.10.2). */
@@ -49,6 +51,9 @@ export const requestErrors = {
   "invalid-joining-request-id": 0x32,
   "unsupported-extension": 0x33,
   redirect: 0x34,
+  /** Draft-19. */
+  "conflicting-filters": 0x35,
+  "invalid-filter": 0x36,
 } as const;
 
 /** Why a subscription ended (§10.11, §15.10.3). */

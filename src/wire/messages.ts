@@ -49,7 +49,33 @@ export interface Parameters {
   readonly filter?: SubscriptionFilter;
   readonly newGroupRequest?: VarInt;
   readonly trackNamespacePrefix?: Namespace;
+  /** Draft-19 and later, and only as many ranges as the peer's SETUP allows; in the order of their types. */
+  readonly rangeFilters?: readonly RangeFilter[];
 }
+
+/** What a range filter looks at (draft-19 §5.1.3). */
+export type RangeFilterKind = "subgroup" | "object" | "priority" | "object-property" | "track-property";
+
+/** Both ends are inclusive; without `last` it is open. */
+export interface ValueRange {
+  readonly first: VarInt;
+  readonly last?: VarInt;
+}
+
+/** Filters of one set must all pass, of several sets one is enough (draft-19 §5.1.3). */
+export type RangeFilter =
+  | {
+      readonly kind: RangeFilterKind;
+      /** 0 to 255. */
+      readonly setId: number;
+      /** For properties, and even. */
+      readonly propertyType?: VarInt;
+      readonly ranges: readonly ValueRange[];
+    }
+  /** In REQUEST_UPDATE: no filter of this kind any more. */
+  | { readonly kind: RangeFilterKind; readonly removed: true }
+  /** Received, and to be refused with INVALID_FILTER for this reason. */
+  | { readonly kind: RangeFilterKind; readonly invalid: string };
 
 /** SETUP (§10.3). */
 export interface SetupMessage {
@@ -57,6 +83,10 @@ export interface SetupMessage {
   readonly authority?: string;
   readonly path?: string;
   readonly maxAuthTokenCacheSize?: VarInt;
+  /** Ranges that the sender takes in the range filters of one request; absent: none (draft-19 §10.3.1). */
+  readonly maxFilterRanges?: VarInt;
+  /** Updates of one request that may wait for the sender's answer; absent or 0: any number (draft-19 §10.3.1). */
+  readonly maxRequestUpdates?: VarInt;
   readonly authorizationTokens?: readonly AuthToken[];
   readonly implementation?: string;
   /** Options we do not know, kept for diagnostics; endpoints ignore them. */

@@ -4,9 +4,10 @@
 import { CountersignError } from "../errors.ts";
 import type { MoqtCodec, Version } from "./codec.ts";
 import { draft18 } from "./draft18/index.ts";
+import { draft19 } from "./draft19/index.ts";
 
 /** Best first: the order in which versions are offered and, where nothing is negotiated, tried. */
-export const codecs: readonly MoqtCodec[] = [draft18];
+export const codecs: readonly MoqtCodec[] = [draft18, draft19];
 
 /** The versions of {@link codecs}, best first, as WebTransport's `protocols` names them. */
 export const supportedVersions: readonly Version[] = codecs.map((codec) => codec.version);

@@ -6,7 +6,7 @@ import type { MoqtCodec } from "../../wire/codec.ts";
 import type { ControlMessage, RequestMessage } from "../../wire/messages.ts";
 import type { Chance } from "./chance.ts";
 import { datagramBytes, fetchBytes, subgroupBytes } from "./data-streams.ts";
-import { concat } from "./judge.ts";
+import { concat, judge } from "./judge.ts";
 import { fewValues, MESSAGE_TYPES, messageOf, REQUEST_TYPES, type Values } from "./messages.ts";
 import { mutate } from "./mutate.ts";
 
@@ -38,7 +38,7 @@ export class HostilePeer {
     this.#chance = chance;
     this.#port = port;
     this.#codec = codec;
-    this.#values = fewValues(chance);
+    this.#values = fewValues(chance, codec.capabilities.rangeFilters);
     this.#ourRole = against === "client" ? "server" : "client";
     this.#nextId = this.#ourRole === "client" ? 0 : 1;
   }
@@ -205,12 +205,16 @@ export class HostilePeer {
     else this.#data.push(writer);
   }
 
+  /** Without its parameters, where the draft has no place for one of them. */
+  #encodable(message: ControlMessage): Uint8Array {
+    const { value } = judge(() => this.#codec.encodeMessage(message), ["invalid-options"]);
+    return value ?? this.#codec.encodeMessage({ ...message, parameters: {} } as ControlMessage);
+  }
+
   #encode(message: ControlMessage): Uint8Array {
     // As a client, whatever it is: a server that names a path is as hostile as it gets.
     const bytes =
-      message.type === "setup"
-        ? this.#codec.encodeSetup(message, "client")
-        : this.#codec.encodeMessage(message);
+      message.type === "setup" ? this.#codec.encodeSetup(message, "client") : this.#encodable(message);
     return this.#damaged(bytes);
   }
 

@@ -4,6 +4,7 @@ import type {
   ControlMessage,
   KeyValue,
   Parameters,
+  RangeFilter,
   RequestMessage,
   SubscriptionFilter,
 } from "../../wire/messages.ts";
@@ -20,16 +21,19 @@ import type { Chance } from "./chance.ts";
 /** The values that messages are made of. A codec is to meet all there are; a session learns more from few that meet again. */
 export interface Values {
   readonly chance: Chance;
+  /** The draft has range filters. */
+  readonly rangeFilters?: boolean;
   number(): VarInt;
   namespace(): Namespace;
   name(): Uint8Array;
   text(): string;
 }
 
-export function anyValues(chance: Chance): Values {
+export function anyValues(chance: Chance, rangeFilters = false): Values {
   const field = () => new Uint8Array([chance.below(256), ...chance.bytes(16)]);
   return {
     chance,
+    rangeFilters,
     number: () => chance.varInt(),
     namespace: () => (chance.maybe(0.1) ? Array.from({ length: 32 }, field) : chance.list(4, field)),
     name: () => chance.bytes(20),
@@ -47,9 +51,10 @@ const NAMES = [
 ];
 
 /** Few names and small numbers, so that they collide, with a large one now and then. */
-export function fewValues(chance: Chance): Values {
+export function fewValues(chance: Chance, rangeFilters = false): Values {
   return {
     chance,
+    rangeFilters,
     number: () => (chance.maybe(0.97) ? chance.below(7) : chance.varInt()),
     namespace: () => chance.pick(NAMES),
     name: () => new Uint8Array([0x76 + chance.below(2)]),
@@ -73,7 +78,23 @@ const fieldMakers: { readonly [K in keyof Parameters]-?: Make } = {
   filter,
   newGroupRequest: (v) => v.number(),
   trackNamespacePrefix: (v) => v.namespace(),
+  rangeFilters,
 };
+
+/** Of one kind each, as all messages take them that take any; in order of type. */
+function rangeFilters(values: Values): RangeFilter[] {
+  const { chance } = values;
+  return chance.list(3, (): RangeFilter => {
+    if (chance.maybe(0.2)) return { kind: "priority", removed: true };
+    const first = chance.below(200);
+    const second = first + 1 + chance.below(20);
+    return {
+      kind: "priority",
+      setId: chance.below(256),
+      ranges: chance.maybe() ? [{ first }] : [{ first, last: first }, { first: second }],
+    };
+  });
+}
 
 const OF_SUBSCRIBER = [
   "objectDeliveryTimeoutMs",
@@ -98,8 +119,15 @@ const PARAMETERS: Partial<Record<ControlMessage["type"], readonly (keyof Paramet
   "subscribe-tracks": ["authorizationTokens", "forward"],
 };
 
+/** Where draft-19 has range filters, SUBSCRIBE_TRACKS aside. */
+const FILTERED: readonly ControlMessage["type"][] = ["subscribe", "fetch", "request-ok", "request-update"];
+
 export function parametersOf(values: Values, type: ControlMessage["type"]): Parameters {
   const made: Record<string, unknown> = {};
+  if (values.rangeFilters && FILTERED.includes(type) && values.chance.maybe(0.25)) {
+    const filters = rangeFilters(values);
+    if (filters.length > 0) made["rangeFilters"] = filters;
+  }
   for (const name of PARAMETERS[type] ?? []) {
     if (values.chance.maybe(0.25)) made[name] = fieldMakers[name](values);
   }

@@ -10,6 +10,7 @@ import type {
   StreamHandle,
 } from "../../session/types.ts";
 import type { ControlMessage, RequestMessage } from "../../wire/messages.ts";
+import { codecs } from "../../wire/registry.ts";
 import type { Chance } from "./chance.ts";
 import type { FuzzTarget } from "./engine.ts";
 import { demand } from "./judge.ts";
@@ -39,8 +40,9 @@ class Watch {
   #peerId: number;
 
   constructor(chance: Chance, role: Role) {
-    this.session = new Session({ role, requestTimeoutMs: 10_000, setupTimeoutMs: 5_000 });
-    this.values = fewValues(chance);
+    const { capabilities } = chance.pick(codecs);
+    this.session = new Session({ role, capabilities, requestTimeoutMs: 10_000, setupTimeoutMs: 5_000 });
+    this.values = fewValues(chance, capabilities.rangeFilters);
     this.#peerId = role === "client" ? 1 : 0;
   }
 

@@ -1,8 +1,9 @@
-/** Control and request streams of draft-18 (§10): messages of a type, a 16-bit length and that many bytes. */
+/** Control and request streams (draft-18 §10): messages of a type, a 16-bit length and that many bytes. */
 import type { ControlDecoder } from "../codec.ts";
 import { cursorOver, INCOMPLETE, remaining, tryVi64 } from "../cursor.ts";
 import type { ControlMessage } from "../messages.ts";
 import { finish, newWriter, unencodable, writeBytes, writeU16, writeVi64 } from "../writer.ts";
+import type { Dialect } from "./dialect.ts";
 import { decodePayload, messageId, messageTypeOf, writePayload } from "./messages.ts";
 import { clause, violation } from "./violation.ts";
 
@@ -11,9 +12,9 @@ const MAX_PAYLOAD_BYTES = 0xffff;
 /** A buffer larger than this is given back once its messages are read: streams live long and seldom carry much. */
 const KEPT_BUFFER_BYTES = 4096;
 
-export function encodeMessage(message: ControlMessage): Uint8Array<ArrayBuffer> {
+export function encodeMessage(message: ControlMessage, dialect: Dialect): Uint8Array<ArrayBuffer> {
   const body = newWriter();
-  writePayload(body, message);
+  writePayload(body, message, dialect);
   if (body.length > MAX_PAYLOAD_BYTES) {
     throw unencodable(
       `This ${message.type} would be ${body.length} bytes; a message holds ${MAX_PAYLOAD_BYTES}.`,
@@ -31,20 +32,22 @@ export function encodeMessage(message: ControlMessage): Uint8Array<ArrayBuffer> 
  * Decoder of one stream. It holds at most the chunk being read and one partial message (64 KiB): the caller takes all messages after
  * each push.
  */
-export function controlDecoder(stream: "control" | "request"): ControlDecoder {
-  return new Draft18ControlDecoder(stream);
+export function controlDecoder(stream: "control" | "request", dialect: Dialect): ControlDecoder {
+  return new MessageDecoder(stream, dialect);
 }
 
-class Draft18ControlDecoder implements ControlDecoder {
+class MessageDecoder implements ControlDecoder {
   readonly #stream: "control" | "request";
+  readonly #dialect: Dialect;
   #buffer = new Uint8Array(256);
   #start = 0;
   #end = 0;
   #setupSeen = false;
   #goawaySeen = false;
 
-  constructor(stream: "control" | "request") {
+  constructor(stream: "control" | "request", dialect: Dialect) {
     this.#stream = stream;
+    this.#dialect = dialect;
   }
 
   get idle(): boolean {
@@ -76,7 +79,7 @@ class Draft18ControlDecoder implements ControlDecoder {
     const id = tryVi64(cursor);
     if (id === INCOMPLETE) return undefined;
     // Before the rest is there: an unknown message is refused without waiting for its bytes.
-    const type = messageTypeOf(id, this.#stream);
+    const type = messageTypeOf(id, this.#stream, this.#dialect);
     this.#checkOrder(type);
     if (remaining(cursor) < 2) return undefined;
     const length = (this.#buffer[cursor.pos]! << 8) | this.#buffer[cursor.pos + 1]!;
@@ -92,7 +95,7 @@ class Draft18ControlDecoder implements ControlDecoder {
     }
     if (type === "setup") this.#setupSeen = true;
     if (type === "goaway") this.#goawaySeen = true;
-    return decodePayload(type, payload, this.#stream);
+    return decodePayload(type, payload, this.#stream, this.#dialect);
   }
 
   #checkOrder(type: ControlMessage["type"]): void {

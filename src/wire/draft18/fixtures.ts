@@ -1,5 +1,6 @@
 /** What the tests of this folder share: bytes as hex, a sink that remembers, streams cut to pieces, errors as values. */
 import { CountersignError } from "../../errors.ts";
+import type { MoqtCodec } from "../codec.ts";
 import type { ControlMessage } from "../messages.ts";
 import type { DataStreamSink, FetchGap, MoqObject, ObjectStart, SubgroupHeader } from "../objects.ts";
 import type { VarInt } from "../varint.ts";
@@ -85,11 +86,15 @@ export function objectsOf(events: readonly StreamEvent[]): MoqObject[] {
 /**
  * The message that these bytes are. On a control stream other messages than SETUP are read behind one.
  */
-export function decodeMessage(bytes: Uint8Array, stream: "control" | "request" = "request"): ControlMessage {
-  const decoder = draft18.controlDecoder(stream);
+export function decodeMessage(
+  bytes: Uint8Array,
+  stream: "control" | "request" = "request",
+  codec: MoqtCodec = draft18,
+): ControlMessage {
+  const decoder = codec.controlDecoder(stream);
   const isSetup = bytes[0] === 0xaf && bytes[1] === 0x00;
   if (stream === "control" && !isSetup) {
-    decoder.push(draft18.encodeMessage({ type: "setup" }));
+    decoder.push(codec.encodeMessage({ type: "setup" }));
     decoder.next();
   }
   decoder.push(bytes);

@@ -11,6 +11,7 @@ import type { ControlMessage, FetchRange, RequestErrorMessage } from "../message
 import { compareLocations } from "../names.ts";
 import type { VarInt } from "../varint.ts";
 import { unencodable, type Writer, writeSizedBytes, writeU8, writeVi64 } from "../writer.ts";
+import type { Dialect } from "./dialect.ts";
 import {
   MAX_TRACK_NAME_BYTES,
   namespaceBytes,
@@ -58,13 +59,9 @@ const ids: Readonly<Record<MessageType, number>> = {
   setup: 0x2f00,
 };
 
-/** The table of §10 still lists PUBLISH_OK under its old number; its text (§10.5) makes it an alias of REQUEST_OK. Read, never sent. */
-const PUBLISH_OK = 0x1e;
-
-const types: ReadonlyMap<VarInt, MessageType> = new Map([
-  ...(Object.keys(ids) as MessageType[]).map((type) => [ids[type], type] as const),
-  [PUBLISH_OK, "request-ok"],
-]);
+const types: ReadonlyMap<VarInt, MessageType> = new Map(
+  (Object.keys(ids) as MessageType[]).map((type) => [ids[type], type] as const),
+);
 
 const sections: Readonly<Record<MessageType, string>> = {
   setup: "§10.3",
@@ -93,8 +90,8 @@ export function messageId(type: MessageType): number {
 }
 
 /** The message type of a number on the wire, as far as it may appear on that kind of stream; otherwise a PROTOCOL_VIOLATION. */
-export function messageTypeOf(id: VarInt, stream: "control" | "request"): MessageType {
-  const type = types.get(id);
+export function messageTypeOf(id: VarInt, stream: "control" | "request", dialect: Dialect): MessageType {
+  const type = types.get(id) ?? dialect.aliases.get(id);
   if (type === undefined)
     throw violation("§10", `The peer sent a message of unknown type 0x${id.toString(16)}.`);
   const onControl = type === "setup" || type === "goaway";
@@ -110,9 +107,10 @@ export function decodePayload(
   type: MessageType,
   payload: Uint8Array,
   stream: "control" | "request",
+  dialect: Dialect,
 ): ControlMessage {
   const cursor = cursorOver(payload, clause(sections[type]));
-  const message = readMessage(type, cursor, stream);
+  const message = readMessage(type, cursor, stream, dialect);
   if (remaining(cursor) !== 0) {
     throw malformedMessage(
       "§10",
@@ -122,10 +120,15 @@ export function decodePayload(
   return message;
 }
 
-function readMessage(type: MessageType, cursor: Cursor, stream: "control" | "request"): ControlMessage {
+function readMessage(
+  type: MessageType,
+  cursor: Cursor,
+  stream: "control" | "request",
+  dialect: Dialect,
+): ControlMessage {
   switch (type) {
     case "setup": {
-      const setup = decodeSetup(cursor.bytes);
+      const setup = decodeSetup(cursor.bytes, dialect.setupNumbers);
       cursor.pos = cursor.end;
       return setup;
     }
@@ -136,11 +139,11 @@ function readMessage(type: MessageType, cursor: Cursor, stream: "control" | "req
       }
       const newSessionUri = utf8DecodeLossy(readBytes(cursor, uriLength, "a new session URI"));
       const timeoutMs = readVi64(cursor, "the timeout");
-      if (stream === "request") return { type, newSessionUri, timeoutMs };
+      if (stream === "request" || !dialect.goawayNamesRequest) return { type, newSessionUri, timeoutMs };
       return { type, newSessionUri, timeoutMs, requestId: readVi64(cursor, "the request id") };
     }
     case "request-ok": {
-      const parameters = readParameters(cursor, type);
+      const parameters = readParameters(cursor, type, dialect.parameters);
       return { type, parameters, trackProperties: readTrackProperties(cursor) };
     }
     case "request-error":
@@ -149,22 +152,22 @@ function readMessage(type: MessageType, cursor: Cursor, stream: "control" | "req
     case "track-status": {
       const requestId = readVi64(cursor, "the request id");
       const track = readTrack(cursor);
-      return { type, requestId, track, parameters: readParameters(cursor, type) };
+      return { type, requestId, track, parameters: readParameters(cursor, type, dialect.parameters) };
     }
     case "subscribe-ok": {
       const trackAlias = readVi64(cursor, "the track alias");
-      const parameters = readParameters(cursor, type);
+      const parameters = readParameters(cursor, type, dialect.parameters);
       return { type, trackAlias, parameters, trackProperties: readTrackProperties(cursor) };
     }
     case "request-update": {
       const requestId = readVi64(cursor, "the request id");
-      return { type, requestId, parameters: readParameters(cursor, type) };
+      return { type, requestId, parameters: readParameters(cursor, type, dialect.parameters) };
     }
     case "publish": {
       const requestId = readVi64(cursor, "the request id");
       const track = readTrack(cursor);
       const trackAlias = readVi64(cursor, "the track alias");
-      const parameters = readParameters(cursor, type);
+      const parameters = readParameters(cursor, type, dialect.parameters);
       return { type, requestId, track, trackAlias, parameters, trackProperties: readTrackProperties(cursor) };
     }
     case "publish-done": {
@@ -175,27 +178,27 @@ function readMessage(type: MessageType, cursor: Cursor, stream: "control" | "req
     case "fetch": {
       const requestId = readVi64(cursor, "the request id");
       const range = readFetchRange(cursor);
-      return { type, requestId, range, parameters: readParameters(cursor, type) };
+      return { type, requestId, range, parameters: readParameters(cursor, type, dialect.parameters) };
     }
     case "fetch-ok": {
       const endOfTrack = readU8(cursor, "End Of Track");
       if (endOfTrack > 1)
         throw violation("§10.13", `The peer sent End Of Track ${endOfTrack}; it is 0 or 1.`);
       const end = readLocation(cursor, "the end location");
-      const parameters = readParameters(cursor, type);
+      const parameters = readParameters(cursor, type, dialect.parameters);
       const trackProperties = readTrackProperties(cursor);
       return { type, endOfTrack: endOfTrack === 1, end, parameters, trackProperties };
     }
     case "publish-namespace": {
       const requestId = readVi64(cursor, "the request id");
       const namespace = readNamespace(cursor);
-      return { type, requestId, namespace, parameters: readParameters(cursor, type) };
+      return { type, requestId, namespace, parameters: readParameters(cursor, type, dialect.parameters) };
     }
     case "subscribe-namespace":
     case "subscribe-tracks": {
       const requestId = readVi64(cursor, "the request id");
       const prefix = readNamespace(cursor);
-      return { type, requestId, prefix, parameters: readParameters(cursor, type) };
+      return { type, requestId, prefix, parameters: readParameters(cursor, type, dialect.parameters) };
     }
     case "namespace":
     case "namespace-done":
@@ -236,10 +239,10 @@ function readFetchRange(cursor: Cursor): FetchRange {
 }
 
 /** Everything of a message behind its length. Throws "invalid-options" for values this draft cannot carry. */
-export function writePayload(writer: Writer, message: ControlMessage): void {
+export function writePayload(writer: Writer, message: ControlMessage, dialect: Dialect): void {
   switch (message.type) {
     case "setup":
-      writeSetup(writer, message);
+      writeSetup(writer, message, dialect.setupNumbers);
       return;
     case "goaway":
       if (utf8Encode(message.newSessionUri).length > MAX_SESSION_URI_BYTES) {
@@ -247,10 +250,10 @@ export function writePayload(writer: Writer, message: ControlMessage): void {
       }
       writeText(writer, message.newSessionUri);
       writeVi64(writer, message.timeoutMs);
-      if (message.requestId !== undefined) writeVi64(writer, message.requestId);
+      if (message.requestId !== undefined && dialect.goawayNamesRequest) writeVi64(writer, message.requestId);
       return;
     case "request-ok":
-      writeParameters(writer, message.parameters, message.type);
+      writeParameters(writer, message.parameters, message.type, dialect.parameters);
       writeTrackProperties(writer, message.trackProperties);
       return;
     case "request-error":
@@ -260,22 +263,22 @@ export function writePayload(writer: Writer, message: ControlMessage): void {
     case "track-status":
       writeVi64(writer, message.requestId);
       writeTrack(writer, message.track);
-      writeParameters(writer, message.parameters, message.type);
+      writeParameters(writer, message.parameters, message.type, dialect.parameters);
       return;
     case "subscribe-ok":
       writeVi64(writer, message.trackAlias);
-      writeParameters(writer, message.parameters, message.type);
+      writeParameters(writer, message.parameters, message.type, dialect.parameters);
       writeTrackProperties(writer, message.trackProperties);
       return;
     case "request-update":
       writeVi64(writer, message.requestId);
-      writeParameters(writer, message.parameters, message.type);
+      writeParameters(writer, message.parameters, message.type, dialect.parameters);
       return;
     case "publish":
       writeVi64(writer, message.requestId);
       writeTrack(writer, message.track);
       writeVi64(writer, message.trackAlias);
-      writeParameters(writer, message.parameters, message.type);
+      writeParameters(writer, message.parameters, message.type, dialect.parameters);
       writeTrackProperties(writer, message.trackProperties);
       return;
     case "publish-done":
@@ -286,24 +289,24 @@ export function writePayload(writer: Writer, message: ControlMessage): void {
     case "fetch":
       writeVi64(writer, message.requestId);
       writeFetchRange(writer, message.range);
-      writeParameters(writer, message.parameters, message.type);
+      writeParameters(writer, message.parameters, message.type, dialect.parameters);
       return;
     case "fetch-ok":
       writeU8(writer, message.endOfTrack ? 1 : 0);
       writeLocation(writer, message.end);
-      writeParameters(writer, message.parameters, message.type);
+      writeParameters(writer, message.parameters, message.type, dialect.parameters);
       writeTrackProperties(writer, message.trackProperties);
       return;
     case "publish-namespace":
       writeVi64(writer, message.requestId);
       writeNamespace(writer, message.namespace);
-      writeParameters(writer, message.parameters, message.type);
+      writeParameters(writer, message.parameters, message.type, dialect.parameters);
       return;
     case "subscribe-namespace":
     case "subscribe-tracks":
       writeVi64(writer, message.requestId);
       writeNamespace(writer, message.prefix);
-      writeParameters(writer, message.parameters, message.type);
+      writeParameters(writer, message.parameters, message.type, dialect.parameters);
       return;
     case "namespace":
     case "namespace-done":

@@ -1,11 +1,11 @@
 /**
  * Message parameters (draft-18 §10.2): sorted by type, each type a delta to the one before, each value encoded as its type says.
  *
- * A receiver must know every parameter, and which messages it may stand in (§10.2.1); {@link table} is that knowledge. Where a
+ * A receiver must know every parameter, and which messages it may stand in (§10.2.1); {@link parameterRules} is that knowledge. Where a
  * parameter's place depends on the request that a message answers or updates, the message alone cannot tell: session/scopes.ts does.
  */
 import { type Cursor, cursorOver, readSizedBytes, readU8, readVi64, remaining } from "../cursor.ts";
-import type { AuthToken, ControlMessage, Parameters, SubscriptionFilter } from "../messages.ts";
+import type { AuthToken, ControlMessage, Parameters, RangeFilter, SubscriptionFilter } from "../messages.ts";
 import { addVarInt, MAX_VARINT, subVarInt, type VarInt } from "../varint.ts";
 import {
   finish,
@@ -23,15 +23,19 @@ import { clause, malformedMessage, violation } from "./violation.ts";
 
 type MessageType = ControlMessage["type"];
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
-type MutableParameters = Omit<Mutable<Parameters>, "authorizationTokens"> & {
+export type MutableParameters = Omit<Mutable<Parameters>, "authorizationTokens" | "rangeFilters"> & {
   authorizationTokens?: AuthToken[];
+  rangeFilters?: RangeFilter[];
 };
 
-interface ParameterRule {
+/** How one parameter is written and where it may stand. */
+export interface ParameterRule {
   readonly name: keyof Parameters;
   readonly type: number;
   readonly section: string;
   readonly messages: readonly MessageType[];
+  /** It may stand in one message several times. */
+  readonly repeats?: true;
   read(cursor: Cursor, into: MutableParameters): void;
   write(writer: Writer, from: Parameters, type: (writer: Writer) => void): void;
 }
@@ -76,12 +80,13 @@ const FILTERS = {
   "absolute-range": 4,
 } as const;
 
-/** Every parameter of this draft, in ascending order of type. "request-ok" stands for all its aliases (§10.5). */
-const table: readonly ParameterRule[] = [
+/** Every parameter of draft-18, in ascending order of type. "request-ok" stands for all its aliases (§10.5). */
+export const parameterRules: readonly ParameterRule[] = [
   numberRule("objectDeliveryTimeoutMs", 0x02, "§10.2.4", ["request-ok", "subscribe", "request-update"]),
   {
     name: "authorizationTokens",
     type: 0x03,
+    repeats: true,
     section: "§10.2.2",
     messages: [
       "publish",
@@ -202,10 +207,12 @@ const table: readonly ParameterRule[] = [
   },
 ];
 
-const byType: ReadonlyMap<VarInt, ParameterRule> = new Map(table.map((rule) => [rule.type, rule]));
-
-/** Number of Parameters and the parameters, checked for `message`. */
-export function readParameters(cursor: Cursor, message: MessageType): Parameters {
+/** Number of Parameters and the parameters, checked for `message` by a draft's rules, which are in ascending order of type. */
+export function readParameters(
+  cursor: Cursor,
+  message: MessageType,
+  rules: readonly ParameterRule[],
+): Parameters {
   const count = readVi64(cursor, "the number of parameters");
   // Each takes at least two bytes: a count beyond that is refused before it is counted to.
   if (count > remaining(cursor) / 2) {
@@ -220,7 +227,7 @@ export function readParameters(cursor: Cursor, message: MessageType): Parameters
     const delta = readVi64(cursor, "a parameter type");
     type = addVarInt(type, delta);
     if (type > MAX_VARINT) throw violation("§10.2", "The peer sent a parameter type above 2^64 - 1.");
-    const rule = byType.get(type);
+    const rule = rules.find((candidate) => candidate.type === type);
     if (rule === undefined)
       throw violation("§10.2", `The peer sent the unknown parameter ${type} in ${message}.`);
     if (!rule.messages.includes(message)) {
@@ -229,7 +236,7 @@ export function readParameters(cursor: Cursor, message: MessageType): Parameters
         `The peer sent ${rule.name} in ${message}, where it has no place (${rule.section}).`,
       );
     }
-    if (delta === 0 && rule.name !== "authorizationTokens") {
+    if (delta === 0 && !rule.repeats) {
       throw violation("§10.2", `The peer sent ${rule.name} twice in one message.`);
     }
     rule.read(cursor, parameters);
@@ -238,11 +245,16 @@ export function readParameters(cursor: Cursor, message: MessageType): Parameters
 }
 
 /** Number of Parameters and the parameters. Throws "invalid-options" for one that has no place in `message`. */
-export function writeParameters(writer: Writer, parameters: Parameters, message: MessageType): void {
+export function writeParameters(
+  writer: Writer,
+  parameters: Parameters,
+  message: MessageType,
+  rules: readonly ParameterRule[],
+): void {
   const body = newWriter();
   let count = 0;
   let previous = 0;
-  for (const rule of table) {
+  for (const rule of rules) {
     rule.write(body, parameters, (to) => {
       if (!rule.messages.includes(message)) {
         throw unencodable(`${rule.name} has no place in ${message}.`, clause("§10.2.1"));
@@ -252,6 +264,8 @@ export function writeParameters(writer: Writer, parameters: Parameters, message:
       count++;
     });
   }
+  const unknown = parameters.rangeFilters && !rules.some((rule) => rule.name === "rangeFilters");
+  if (unknown) throw unencodable("This draft has no range filters.", clause("§10.2"));
   writeVi64(writer, count);
   writeBytes(writer, finish(body));
 }

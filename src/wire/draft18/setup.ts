@@ -7,16 +7,21 @@ import { unencodable, type Writer } from "../writer.ts";
 import { decodeToken, encodeToken } from "./tokens.ts";
 import { clause, violation } from "./violation.ts";
 
-/** §15.4. */
+/** §15.4: the options that hold bytes. Those that hold a number are a draft's own list. */
 const OPTION = {
   path: 0x01,
   authorizationToken: 0x03,
-  maxAuthTokenCacheSize: 0x04,
   authority: 0x05,
   implementation: 0x07,
 } as const;
 
-const known: ReadonlySet<VarInt> = new Set(Object.values(OPTION));
+const withBytes: ReadonlySet<VarInt> = new Set(Object.values(OPTION));
+
+/** The fields of SETUP that are one number, each with its option's (even) type. */
+export type SetupNumbers = readonly (readonly [
+  name: "maxAuthTokenCacheSize" | "maxFilterRanges" | "maxRequestUpdates",
+  type: number,
+])[];
 
 // RFC 3986: pchar without percent, percent triplets, then what else a path, query or authority may hold.
 const PCHAR = "(?:[A-Za-z0-9\\-._~!$&'()*+,;=:@]|%[0-9A-Fa-f]{2})";
@@ -24,17 +29,18 @@ const PATH = new RegExp(`^(?:/${PCHAR}*)*(?:\\?(?:${PCHAR}|[/?])*)?$`);
 const AUTHORITY =
   /^(?:(?:[A-Za-z0-9\-._~!$&'()*+,;=:]|%[0-9A-Fa-f]{2})*@)?(?:\[[0-9A-Fa-f:.vV]+\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*)(?::[0-9]*)?$/;
 
-export function decodeSetup(payload: Uint8Array): SetupMessage {
+export function decodeSetup(payload: Uint8Array, setupNumbers: SetupNumbers): SetupMessage {
   let path: string | undefined;
   let authority: string | undefined;
   let implementation: string | undefined;
-  let maxAuthTokenCacheSize: VarInt | undefined;
+  const numbers: { [name in SetupNumbers[number][0]]?: VarInt } = {};
   const authorizationTokens: AuthToken[] = [];
   const unknown: KeyValue[] = [];
   let previous: VarInt | undefined;
   for (const pair of parseKeyValues(payload)) {
     const { type, value } = pair;
-    if (!known.has(type)) {
+    const number = setupNumbers.find(([, option]) => option === type);
+    if (!number && !withBytes.has(type)) {
       // §10.3: unknown options are ignored, repeated ones too.
       unknown.push(pair);
       continue;
@@ -48,15 +54,15 @@ export function decodeSetup(payload: Uint8Array): SetupMessage {
       else if (type === OPTION.authority) authority = readAuthority(value);
       else if (type === OPTION.implementation) implementation = utf8DecodeLossy(value);
       else authorizationTokens.push(decodeToken(value));
-    } else {
-      maxAuthTokenCacheSize = value;
+    } else if (number) {
+      numbers[number[0]] = value;
     }
   }
   return {
     type: "setup",
     ...(authority !== undefined && { authority }),
     ...(path !== undefined && { path }),
-    ...(maxAuthTokenCacheSize !== undefined && { maxAuthTokenCacheSize }),
+    ...numbers,
     ...(authorizationTokens.length > 0 && { authorizationTokens }),
     ...(implementation !== undefined && { implementation }),
     ...(unknown.length > 0 && { unknown }),
@@ -83,17 +89,20 @@ function readAuthority(bytes: Uint8Array): string {
   return authority;
 }
 
-export function writeSetup(writer: Writer, setup: SetupMessage): void {
+/** Numbers that the draft has no option for are left out: they are offers, and a draft that lacks one has its own default. */
+export function writeSetup(writer: Writer, setup: SetupMessage, setupNumbers: SetupNumbers): void {
   const pairs: KeyValue[] = [...(setup.unknown ?? [])];
   for (const { type } of pairs) {
-    if (known.has(type)) throw unencodable(`Setup option ${type} is a known one.`, clause("§10.3.1"));
+    if (withBytes.has(type) || setupNumbers.some(([, option]) => option === type))
+      throw unencodable(`Setup option ${type} is a known one.`, clause("§10.3.1"));
   }
   if (setup.path !== undefined) pairs.push({ type: OPTION.path, value: utf8Encode(setup.path) });
   for (const token of setup.authorizationTokens ?? []) {
     pairs.push({ type: OPTION.authorizationToken, value: encodeToken(token) });
   }
-  if (setup.maxAuthTokenCacheSize !== undefined) {
-    pairs.push({ type: OPTION.maxAuthTokenCacheSize, value: setup.maxAuthTokenCacheSize });
+  for (const [name, type] of setupNumbers) {
+    const value = setup[name];
+    if (value !== undefined) pairs.push({ type, value });
   }
   if (setup.authority !== undefined)
     pairs.push({ type: OPTION.authority, value: utf8Encode(setup.authority) });
