@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { CountersignError } from "../../errors.ts";
 import { concat, cut, decodeMessage } from "./fixtures.ts";
 import { draft18 } from "./index.ts";
-import { controlStreamMessage, requestStreamMessage } from "./messages.arbitraries.ts";
+import { controlStreamMessage, requestStreamMessage } from "./messages.fixture.ts";
 
 /** One seed for all of a run, printed so that a failure can be run again: SEED=... */
 const seed = Number(process.env["SEED"] ?? Date.now() % 2 ** 31);

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { CountersignError } from "../../errors.ts";
 import { concat, cut, decodeMessage } from "../draft18/fixtures.ts";
-import { requestStreamMessage, varInt } from "../draft18/messages.arbitraries.ts";
+import { requestStreamMessage, varInt } from "../draft18/messages.fixture.ts";
 import type { ControlMessage, RangeFilter, RangeFilterKind, ValueRange } from "../messages.ts";
 import { compareVarInt, type VarInt } from "../varint.ts";
 import { draft19 } from "./index.ts";
