@@ -1,6 +1,9 @@
 /**
  * The embedded relay as a process: `relay.ts --port N --cert FILE --key FILE`. Relays that are given the same `--directory URL#HEX` (any of them, by address and
  * certificate digest; may be repeated) know of each other; with `--edge` a relay reads from the others what nobody publishes to it.
+ *
+ * With `--files FOLDER` it keeps what passes through it there, beyond its `--cache-groups` in memory, and serves it after a restart: for 72 hours, or as `--retention HOURS` says;
+ * `--retention TEXT=HOURS` does so for the tracks in whose printable name TEXT occurs.
  */
 import { createHash, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -10,6 +13,7 @@ import { onCommand, report, runPeer } from "./cluster/child.ts";
 import { tamperPort } from "./faults/byte-faults.ts";
 import { honest, isFaultName } from "./faults/fault.ts";
 import { ObjectMemory, tamperFetch, tamperSubscribe } from "./faults/object-faults.ts";
+import { DEFAULT_RETENTION_MS } from "./relay/files/file-groups.ts";
 import { type RelayAddress, startRelayNode } from "./relay/relay-node.ts";
 
 /** A minute of one-second groups, as the publishers keep. */
@@ -27,6 +31,9 @@ await runPeer(async (stop) => {
       fault: { type: "string", default: "none" },
       directory: { type: "string", multiple: true, default: [] },
       edge: { type: "boolean", default: false },
+      files: { type: "string" },
+      retention: { type: "string", multiple: true, default: [] },
+      "cache-groups": { type: "string", default: String(CACHE_GROUPS) },
     },
   });
   if (values.port === undefined || values.cert === undefined || values.key === undefined)
@@ -45,7 +52,7 @@ await runPeer(async (stop) => {
   const node = await startRelayNode({
     name: values.name,
     clock: systemClock,
-    cacheGroups: CACHE_GROUPS,
+    cacheGroups: Number(values["cache-groups"]),
     certificate: {
       certificatePem,
       keyPem: readFileSync(values.key, "utf8"),
@@ -55,6 +62,7 @@ await runPeer(async (stop) => {
     port: Number(values.port),
     directory: values.directory.map(parseAddress),
     edge: values.edge,
+    ...(values.files !== undefined && { files: values.files, retentionMs: retention(values.retention) }),
     wrap: (session) => tamperPort(session, faults),
     filter,
     onLog: (text) => report({ type: "log", text }),
@@ -77,4 +85,14 @@ function parseAddress(text: string): RelayAddress {
   if (!url || !certificateHash || !/^[0-9a-f]{64}$/i.test(certificateHash))
     throw new Error(`--directory takes URL#HEX, not ${text}`);
   return { url, certificateHash: certificateHash.toLowerCase() };
+}
+
+/** "HOURS" for all tracks, "TEXT=HOURS" for those in whose name the text occurs; the first that fits counts. */
+function retention(rules: readonly string[]): (track: string) => number {
+  const parsed = rules.map((rule) => {
+    const [, text = "", hours] = /^(?:(.*)=)?([\d.]+)$/.exec(rule) ?? [];
+    if (hours === undefined) throw new Error(`--retention takes HOURS or TEXT=HOURS, not ${rule}`);
+    return { text, ms: Number(hours) * 3_600_000 };
+  });
+  return (track) => parsed.find(({ text }) => track.includes(text))?.ms ?? DEFAULT_RETENTION_MS;
 }

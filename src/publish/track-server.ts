@@ -7,7 +7,7 @@
 import type { IncomingFetch, IncomingSubscribe } from "../transport/connection.ts";
 import type { FullTrackName, Location } from "../wire/names.ts";
 import type { MoqObject } from "../wire/objects.ts";
-import { addVarInt, compareVarInt, subVarInt, type VarInt } from "../wire/varint.ts";
+import { addVarInt, compareVarInt, MAX_VARINT, subVarInt, type VarInt } from "../wire/varint.ts";
 import { Downstream, type SubgroupFlags } from "./downstream.ts";
 import { type CachedGroup, GroupCache } from "./group-cache.ts";
 
@@ -31,12 +31,19 @@ export interface TrackServerOptions {
    * Where groups that the cache lacks can be had: at most {@link FETCH_WINDOW_GROUPS} at a time, first and last included, ascending. Absent: nowhere.
    */
   readonly older?: (first: VarInt, last: VarInt) => Promise<readonly CachedGroup[]>;
+  /**
+   * The first group at or after this one that `older` has; undefined: none. What lies before it is not looked for; holes are told as gaps (draft-18 §11.4.4.2). Asked at each step, since the floor
+   * moves while a long answer is read. Absent: every group may be there.
+   */
+  readonly oldest?: (from: VarInt) => Promise<VarInt | undefined>;
+  /** The largest object that `older` has, for a server that has just been started. */
+  readonly largestKept?: () => Promise<Location | undefined>;
 }
 
 export class TrackServer {
   readonly track: FullTrackName;
   readonly cache: GroupCache;
-  readonly #older: TrackServerOptions["older"];
+  readonly #options: TrackServerOptions;
   readonly #downstreams = new Set<Downstream>();
   #objectsSent = 0;
   /** Told when the number of subscribers changes. */
@@ -45,7 +52,7 @@ export class TrackServer {
   constructor(options: TrackServerOptions) {
     this.track = options.track;
     this.cache = options.cache ?? new GroupCache();
-    this.#older = options.older;
+    this.#options = options;
   }
 
   get subscribers(): number {
@@ -107,7 +114,7 @@ export class TrackServer {
   }
 
   async #fetch(request: IncomingFetch): Promise<void> {
-    const largest = this.cache.largest;
+    const largest = this.cache.largest ?? (await this.#options.largestKept?.());
     if (!largest || beyond(request.start, largest)) {
       request.reject({
         errorCode: INVALID_RANGE,
@@ -123,25 +130,51 @@ export class TrackServer {
       cancelled = true;
     });
     const descending = request.parameters.groupOrder === "descending";
+    // Where we know what is there at all, what is not is said: a reader must not take a hole for silence.
+    const telling = this.#options.oldest !== undefined && !descending;
+    let expected: VarInt | undefined = request.start.group;
+    const tellGapBefore = async (group: VarInt): Promise<void> => {
+      if (telling && expected !== undefined && group > expected)
+        await writer.gap({ kind: "unknown", group: subVarInt(group, 1), object: MAX_VARINT });
+    };
     for (const [first, last] of this.#windows(request.start, end, descending)) {
+      if (cancelled) return;
+      if (await this.#isEmpty(request.start, first, last)) continue;
       const groups = await this.#groups(request.start, first, last);
       if (descending) groups.reverse();
       for (const group of groups) {
+        await tellGapBefore(group.group);
         for (const object of [...group.objects]) {
           if (cancelled) return;
           if (!inRange(object, request.start, end)) continue;
           await writer.write(object);
           this.#objectsSent++;
         }
+        expected = group.group === end.group ? undefined : addVarInt(group.group, 1);
       }
     }
-    if (!cancelled) await writer.close();
+    if (cancelled) return;
+    if (telling && expected !== undefined)
+      await writer.gap({ kind: "unknown", group: end.group, object: end.object ?? MAX_VARINT });
+    await writer.close();
+  }
+
+  /** Nothing of first..last is in the cache, nor below it. The floor is looked at anew each time. */
+  async #isEmpty(start: Location, first: VarInt, last: VarInt): Promise<boolean> {
+    const { oldest } = this.#options;
+    if (!oldest || !this.#lacks(start, first, last) || this.cache.range(first, last).length > 0) return false;
+    const kept = await oldest(first);
+    return kept === undefined || kept > last;
   }
 
   /** The range in pieces, so that no request makes us hold more than a piece of what is not in the cache. */
   *#windows(start: Location, end: FetchEnd, descending: boolean): Generator<readonly [VarInt, VarInt]> {
     const width = subVarInt(end.group, start.group);
-    if (!this.#older || width > MAX_OLDER_RANGE_GROUPS || !this.#lacks(start, start.group, end.group)) {
+    if (
+      !this.#options.older ||
+      width > MAX_OLDER_RANGE_GROUPS ||
+      !this.#lacks(start, start.group, end.group)
+    ) {
       yield [start.group, end.group];
       return;
     }
@@ -157,9 +190,9 @@ export class TrackServer {
   /** What can be had of first..last, ascending: cached objects, and older ones where the cache lacks some. */
   async #groups(start: Location, first: VarInt, last: VarInt): Promise<CachedGroup[]> {
     const cached = this.cache.range(first, last);
-    if (!this.#older || !this.#lacks(start, first, last)) return [...cached];
+    if (!this.#options.older || !this.#lacks(start, first, last)) return [...cached];
     const merged = new Map<VarInt, CachedGroup>();
-    for (const group of await this.#older(first, last)) merged.set(group.group, group);
+    for (const group of await this.#options.older(first, last)) merged.set(group.group, group);
     for (const group of this.cache.range(first, last)) {
       const other = merged.get(group.group);
       if (!other || other.objects.length <= group.objects.length) merged.set(group.group, group);

@@ -12,6 +12,7 @@ import { keepConnected } from "../../../src/transport/reconnect.ts";
 import type { Certificate } from "../webtransport/certificates.ts";
 import { dial } from "../webtransport/client.ts";
 import { WebTransportServer } from "../webtransport/server.ts";
+import { FileGroups } from "./files/file-groups.ts";
 import { Relay, type RequestFilter } from "./relay.ts";
 
 /** Dialing a port where nobody listens takes QUIC's own time-out; this is shorter, so that an edge tries the next origin soon. */
@@ -19,6 +20,9 @@ const CONNECT_TIMEOUT_MS = 2000;
 
 /** The longest pause before a lost relay of the directory is dialed again. */
 const MAX_REDIAL_MS = 4000;
+
+/** How often kept groups past their retention are looked for: files cover hours. */
+const SWEEP_INTERVAL_MS = 60_000;
 
 export interface RelayAddress {
   readonly url: string;
@@ -42,6 +46,10 @@ export interface RelayNodeOptions {
   /** What lies between this relay and a session: the demo's faults. */
   readonly wrap?: (session: WebTransportPort) => WebTransportPort;
   readonly filter?: RequestFilter;
+  /** A folder in which groups are kept beyond the cache. */
+  readonly files?: string;
+  /** How long they are kept; default 72 h. Asked per track, by its printable name. */
+  readonly retentionMs?: (track: string) => number;
   readonly onLog?: (text: string) => void;
 }
 
@@ -87,10 +95,20 @@ export async function startRelayNode(options: RelayNodeOptions): Promise<RelayNo
       signal,
     });
   const directory = new NamespaceRelayDirectory({ clock, self });
+  const files =
+    options.files === undefined
+      ? undefined
+      : new FileGroups({
+          folder: options.files,
+          clock,
+          ...(options.retentionMs && { retentionMs: options.retentionMs }),
+        });
+  const stopSweeping = files && sweepNowAndThen(files, clock, log);
   relay = new Relay({
     clock,
     cacheGroups,
     directory,
+    ...(files && { files, onFilesFailed: (thrown) => log(`cannot keep a group: ${String(thrown)}`) }),
     self,
     ...(lingerMs !== undefined && { lingerMs }),
     ...(edge && { dialRelay: (record, signal) => reach(addressOf(record), signal) }),
@@ -114,10 +132,22 @@ export async function startRelayNode(options: RelayNodeOptions): Promise<RelayNo
     close: async () => {
       for (const link of links) link.close();
       directory.close();
-      relay.close();
+      await relay.close();
       await server.close();
+      stopSweeping?.();
+      await files?.close();
     },
   };
+}
+
+function sweepNowAndThen(files: FileGroups, clock: Clock, log: (text: string) => void): () => void {
+  let cancel: () => void = () => undefined;
+  const sweep = (): void => {
+    files.sweep().catch((thrown: unknown) => log(`retention failed: ${String(thrown)}`));
+    cancel = clock.setTimer(SWEEP_INTERVAL_MS, sweep);
+  };
+  sweep();
+  return () => cancel();
 }
 
 function addressOf({ id, certificateHash = "" }: RelayRecord): RelayAddress {

@@ -18,9 +18,11 @@ import type {
   Subscription,
 } from "../../../src/transport/connection.ts";
 import { publishDoneCodes, requestErrors } from "../../../src/wire/codes.ts";
-import type { FullTrackName, Location } from "../../../src/wire/names.ts";
+import { type FullTrackName, type Location, trackKey } from "../../../src/wire/names.ts";
 import type { MoqObject, SubgroupHeader } from "../../../src/wire/objects.ts";
-import type { VarInt } from "../../../src/wire/varint.ts";
+import { compareVarInt, type VarInt } from "../../../src/wire/varint.ts";
+import type { FileGroups } from "./files/file-groups.ts";
+import { KeptTrack } from "./files/kept-track.ts";
 import { RETRY_MS, Upstream } from "./upstream.ts";
 
 /** How long a track nobody watches stays subscribed upstream. */
@@ -58,6 +60,10 @@ export interface RelayTrackOptions {
   readonly lingerMs?: number;
   /** An edge: begins to look for a relay that has the track. Returns what ends the search. */
   readonly lookUp?: (track: FullTrackName, target: LookUpTarget) => () => void;
+  /** Where groups are kept beyond the cache. */
+  readonly files?: FileGroups;
+  /** The files cannot be written. */
+  readonly onFilesFailed?: (thrown: unknown) => void;
   /** A new object came from upstream. */
   readonly onObject: () => void;
   /** The linger is over: nobody wants this track and nothing feeds it. */
@@ -76,6 +82,7 @@ export class RelayTrack {
   readonly #pushed = new Map<SourceId, Subscription>();
   readonly #headers = new Map<string, SubgroupHeader>();
   readonly #waiting = new Set<() => void>();
+  readonly #kept: KeptTrack | undefined;
   #wanted = false;
   #stopLookUp: (() => void) | undefined;
   #lookUpFailed = false;
@@ -85,10 +92,19 @@ export class RelayTrack {
 
   constructor(options: RelayTrackOptions) {
     this.#options = options;
+    const cache = new GroupCache(options.cacheGroups);
+    const { files, onFilesFailed = () => undefined } = options;
+    const kept = files && new KeptTrack(trackKey(options.track), files, cache, onFilesFailed);
+    this.#kept = kept;
     this.#server = new TrackServer({
       track: options.track,
-      cache: new GroupCache(options.cacheGroups),
+      cache,
       older: (first, last) => this.#older(first, last),
+      ...(kept && {
+        largestKept: () => kept.largest(),
+        // Who is asked upstream may have more than the files: then every group may be there.
+        oldest: async (from: VarInt) => (this.#isServed() ? from : kept.floor(from)),
+      }),
     });
     this.#server.onSubscribers = (count) => (count === 0 ? this.#linger() : undefined);
     this.#merger = forwardingMerger({ clock: options.clock });
@@ -100,12 +116,14 @@ export class RelayTrack {
         firstObject: header?.firstObject ?? object.object === 0,
         priority: object.priority,
       });
+      this.#kept?.added(object.group);
     });
     this.#merger.on("subgroupEnd", (end) => {
       this.#server.endSubgroup(end.group, end.subgroup ?? 0, {
         clean: end.complete,
         endOfGroup: end.endOfGroup,
       });
+      if (this.#server.cache.get(end.group)?.complete) this.#kept?.completed(end.group);
     });
   }
 
@@ -167,7 +185,8 @@ export class RelayTrack {
     if (this.#server.subscribers === 0 && !this.#closed) this.#linger();
   }
 
-  close(): void {
+  /** Ends everything at once. Resolves when what is to be kept has been written. */
+  async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     this.#wanted = false;
@@ -179,6 +198,7 @@ export class RelayTrack {
     for (const subscription of this.#pushed.values()) subscription.cancel();
     this.#merger.close();
     for (const check of [...this.#waiting]) check();
+    await this.#kept?.flush();
   }
 
   // ---- who wants it ----
@@ -352,8 +372,19 @@ export class RelayTrack {
     }
   }
 
-  /** Older groups from the first upstream that has them. */
+  /** Older groups: from the files, and what they lack from the first upstream that has it. */
   async #older(first: VarInt, last: VarInt): Promise<CachedGroup[]> {
+    const kept = await this.#kept?.read(first, last);
+    if (kept?.all) return kept.groups;
+    const groups = new Map((await this.#upstreamGroups(first, last)).map((group) => [group.group, group]));
+    for (const group of kept?.groups ?? []) {
+      const other = groups.get(group.group);
+      if (other === undefined || other.objects.length < group.objects.length) groups.set(group.group, group);
+    }
+    return [...groups.values()].sort((a, b) => compareVarInt(a.group, b.group));
+  }
+
+  async #upstreamGroups(first: VarInt, last: VarInt): Promise<CachedGroup[]> {
     for (const { connection } of this.#all()) {
       const found = new GroupCache(Number.POSITIVE_INFINITY);
       try {

@@ -27,6 +27,7 @@ import { requestErrors } from "../../../src/wire/codes.ts";
 import { type FullTrackName, type Namespace, namespaceKey, trackKey } from "../../../src/wire/names.ts";
 import type { RelayStats } from "../cluster/messages.ts";
 import { Edge, type RelayDial } from "./edge.ts";
+import type { FileGroups } from "./files/file-groups.ts";
 import { NamespaceListing } from "./namespace-listing.ts";
 import { RelayTrack } from "./relay-track.ts";
 
@@ -49,6 +50,9 @@ export interface RelayOptions {
   readonly directory?: RelayDirectory;
   /** This relay as viewers reach it, named to those who ask it who serves a broadcast. */
   readonly self?: Omit<RelayRecord, "tier">;
+  /** Groups are kept here beyond the cache, and served after a restart. */
+  readonly files?: FileGroups;
+  readonly onFilesFailed?: (thrown: unknown) => void;
   /** Makes this relay an edge: it reads from origins what nobody publishes here. Needs a directory. */
   readonly dialRelay?: RelayDial;
 }
@@ -155,11 +159,13 @@ export class Relay {
     }
   }
 
-  close(): void {
+  /** Ends everything at once. Resolves when what is to be kept has been written. */
+  async close(): Promise<void> {
     this.#listing.close();
     for (const connection of this.#connections) connection.close(0, "relay stops");
-    for (const track of this.#tracks.values()) track.close();
+    const closing = [...this.#tracks.values()].map((track) => track.close());
     this.#edge?.close();
+    await Promise.all(closing);
   }
 
   async #subscribe(request: IncomingSubscribe): Promise<void> {
@@ -257,20 +263,22 @@ export class Relay {
     const known = this.#tracks.get(key);
     if (known) return known;
     if (this.#tracks.size >= MAX_TRACKS) return undefined;
-    const { clock, cacheGroups, lingerMs } = this.#options;
+    const { clock, cacheGroups, lingerMs, files, onFilesFailed } = this.#options;
     const edge = this.#edge;
     const track: RelayTrack = new RelayTrack({
       track: name,
       clock,
       cacheGroups,
       ...(lingerMs !== undefined && { lingerMs }),
+      ...(files !== undefined && { files }),
+      ...(onFilesFailed !== undefined && { onFilesFailed }),
       ...(edge !== undefined && { lookUp: (wanted, target) => edge.lookUp(wanted, target) }),
       onObject: () => {
         this.#objectsIn++;
       },
       onIdle: () => {
         this.#objectsOutBefore += track.objectsSent;
-        track.close();
+        void track.close();
         this.#tracks.delete(key);
       },
     });
