@@ -90,7 +90,15 @@ export interface RetryDetail {
   readonly redirect?: RedirectDetail;
 }
 
+/** For "version-unsupported": the drafts that either side speaks, e.g. `moqt-18`. */
+export interface VersionDetail {
+  readonly ours: readonly string[];
+  /** As far as the peer said; empty when it said nothing. */
+  readonly peer: readonly string[];
+}
+
 export interface CountersignErrorOptions extends ProtocolDetail, RetryDetail {
+  readonly versions?: VersionDetail;
   /** What the reader can do about it, as one sentence. */
   readonly hint?: string;
   /** The peer it concerns, as the app named it (a URL), when it concerns one. */
@@ -104,6 +112,7 @@ export interface ErrorData extends ProtocolDetail, RetryDetail {
   readonly message: string;
   readonly hint?: string;
   readonly peer?: string;
+  readonly versions?: VersionDetail;
 }
 
 export class CountersignError extends Error {
@@ -115,6 +124,7 @@ export class CountersignError extends Error {
   readonly section: string | undefined;
   readonly retryAfterMs: number | undefined;
   readonly redirect: RedirectDetail | undefined;
+  readonly versions: VersionDetail | undefined;
 
   constructor(code: ErrorCode, message: string, options: CountersignErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -125,6 +135,7 @@ export class CountersignError extends Error {
     this.section = options.section;
     this.retryAfterMs = options.retryAfterMs;
     this.redirect = options.redirect;
+    this.versions = options.versions;
   }
 
   /** Plain data for postMessage, logs and the page. The cause stays behind: it may not be cloneable. */
@@ -138,6 +149,7 @@ export class CountersignError extends Error {
       ...(this.section !== undefined && { section: this.section }),
       ...(this.retryAfterMs !== undefined && { retryAfterMs: this.retryAfterMs }),
       ...(this.redirect !== undefined && { redirect: this.redirect }),
+      ...(this.versions !== undefined && { versions: this.versions }),
     };
   }
 

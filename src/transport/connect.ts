@@ -2,21 +2,22 @@
 import { type Clock, systemClock } from "../clock.ts";
 import { CountersignError, toCountersignError } from "../errors.ts";
 import type { Role } from "../session/types.ts";
-import type { Version } from "../wire/codec.ts";
+import type { MoqtCodec, Version } from "../wire/codec.ts";
 import type { AuthToken } from "../wire/messages.ts";
-import { codecFor, supportedVersions } from "../wire/registry.ts";
+import { supportedVersions } from "../wire/registry.ts";
 import { type TokenProvider, tokensFor } from "./authorization.ts";
 import type { Connection, RequestHandlers } from "./connection.ts";
 import { Driver } from "./driver.ts";
 import { CONNECT_TIMEOUT_MS, MAX_OBJECT_BYTES, REQUEST_TIMEOUT_MS, SETUP_TIMEOUT_MS } from "./limits.ts";
 import { type LivenessSettings, watchLiveness } from "./liveness.ts";
+import { candidates, chooseCodec, explained, mayBeVersion } from "./negotiation.ts";
 import { connectionOver } from "./open-connection.ts";
 import type { Dial, WebTransportPort } from "./port.ts";
 import { handled } from "./stream-errors.ts";
 
 /** What both ends of a session can set. Every value has a default. */
 export interface SessionSettings {
-  /** Drafts to speak, best first; default: all we know. Without negotiation (Firefox, some servers) the first one is spoken. */
+  /** Drafts to speak, best first; default: all we know. See negotiation.ts for what is spoken where nothing is negotiated. */
   readonly versions?: readonly Version[];
   readonly clock?: Clock;
   /** Milliseconds until SETUP came; see limits.ts for all of these. */
@@ -66,11 +67,14 @@ export async function connect(
 ): Promise<Connection> {
   const { url, signal, clock = systemClock, connectTimeoutMs = CONNECT_TIMEOUT_MS } = options;
   const versions = options.versions ?? supportedVersions;
+  const attempts = candidates(versions);
   signal?.throwIfAborted();
   const giveUp = new AbortController();
   const abort = () => giveUp.abort(signal?.reason);
   signal?.addEventListener("abort", abort, { once: true });
-  const stopTimer = clock.setTimer(connectTimeoutMs, () => giveUp.abort(timeoutError(url, connectTimeoutMs)));
+  const startTimer = () =>
+    clock.setTimer(connectTimeoutMs, () => giveUp.abort(timeoutError(url, connectTimeoutMs)));
+  let stopTimer = startTimer();
   try {
     const { certificateHashes, tokens } = options;
     const fresh = tokens
@@ -81,14 +85,26 @@ export async function connect(
         )
       : [];
     const authorizationTokens = [...(options.authorizationTokens ?? []), ...fresh];
-    const dialed = dial(
-      { url, protocols: versions, ...(certificateHashes && { certificateHashes }) },
-      giveUp.signal,
-    );
-    const port = await orAbort(dialed, giveUp.signal, (late) => late.close());
-    stopTimer();
     const withTokens = authorizationTokens.length > 0 ? { ...options, authorizationTokens } : options;
-    return await open("client", port, withTokens, handlers, giveUp.signal);
+    for (const [index, version] of attempts.entries()) {
+      if (index > 0) stopTimer = startTimer();
+      const dialed = dial(
+        { url, protocols: versions, ...(certificateHashes && { certificateHashes }) },
+        giveUp.signal,
+      );
+      const port = await orAbort(dialed, giveUp.signal, (late) => late.close());
+      stopTimer();
+      const negotiated = Boolean(port.protocol);
+      const codec = chooseCodec(port, versions, version);
+      try {
+        return await open("client", port, codec, withTokens, handlers, giveUp.signal);
+      } catch (thrown) {
+        const error = toCountersignError(thrown, "connect-failed");
+        const another = !negotiated && index + 1 < attempts.length && mayBeVersion(error, negotiated);
+        if (!another || giveUp.signal.aborted) throw explained(error, versions, negotiated);
+      }
+    }
+    throw new CountersignError("invalid-options", "No MOQT version is configured.");
   } catch (thrown) {
     if (signal?.aborted) throw signal.reason;
     throw atPeer(toCountersignError(thrown, "connect-failed"), url);
@@ -99,22 +115,25 @@ export async function connect(
 }
 
 /** Takes a WebTransport session as a server. Rejects like connect(), without what only dialing can meet. */
-export function accept(
+export async function accept(
   port: WebTransportPort,
   options: AcceptOptions,
   handlers: RequestHandlers,
 ): Promise<Connection> {
-  return open("server", port, options, handlers, undefined);
+  const versions = options.versions ?? supportedVersions;
+  const [first] = versions;
+  if (first === undefined) throw new CountersignError("invalid-options", "No MOQT version is configured.");
+  return open("server", port, chooseCodec(port, versions, first), options, handlers, undefined);
 }
 
 async function open(
   role: Role,
   port: WebTransportPort,
+  codec: MoqtCodec,
   options: SessionSettings & { readonly url?: string; readonly authorizationTokens?: readonly AuthToken[] },
   handlers: RequestHandlers,
   signal: AbortSignal | undefined,
 ): Promise<Connection> {
-  const codec = chooseCodec(port, options.versions ?? supportedVersions);
   const { authorizationTokens } = options;
   const driver = new Driver(port, {
     role,
@@ -140,23 +159,6 @@ async function open(
   } finally {
     signal?.removeEventListener("abort", close);
   }
-}
-
-function chooseCodec(port: WebTransportPort, versions: readonly Version[]) {
-  const { protocol } = port;
-  const first = versions[0];
-  if (first === undefined) throw new CountersignError("invalid-options", "No MOQT version is configured.");
-  // No negotiation, or none that we can see: both ends go by their configuration.
-  if (!protocol) return codecFor(first);
-  if (versions.some((version) => version === protocol)) return codecFor(protocol);
-  port.close();
-  throw new CountersignError(
-    "version-unsupported",
-    `The server chose "${protocol}", which was not offered.`,
-    {
-      hint: `This client speaks: ${versions.join(", ")}.`,
-    },
-  );
 }
 
 /** The error with the address it concerns: most places that make one do not know it. */
