@@ -4,6 +4,7 @@ import { FakeClock } from "../testing/fake-clock.ts";
 import { memoryDial, memoryTransport } from "../testing/memory-transport.ts";
 import { sessionErrors } from "../wire/codes.ts";
 import { namespaceOf, trackOf } from "../wire/names.ts";
+import type { MoqObject } from "../wire/objects.ts";
 import { supportedVersions } from "../wire/registry.ts";
 import { accept, connect } from "./connect.ts";
 import { candidates, explained } from "./negotiation.ts";
@@ -61,7 +62,7 @@ describe("where WebTransport negotiates", () => {
                 firstObject: true,
                 hasProperties: false,
               };
-              const sent = track.openSubgroup(header).then(async (writer) => {
+              void track.openSubgroup(header).then(async (writer) => {
                 await writer.write({
                   group: 3,
                   object: 0,
@@ -80,11 +81,16 @@ describe("where WebTransport negotiates", () => {
       { protocol },
     );
     const connection = await connect(dial, { url: URL });
-    const payload = await new Promise<Uint8Array>((resolve, reject) => {
-      connection.subscribe({ track: video }, { object: (object) => resolve(object.payload) }).catch(reject);
+    const payloads: Uint8Array[] = [];
+    await new Promise<void>((resolve, reject) => {
+      const sink = {
+        object: ({ payload }: MoqObject) => void payloads.push(payload),
+        streamEnd: () => resolve(),
+      };
+      connection.subscribe({ track: video }, sink).catch(reject);
     });
     expect(connection.version).toBe(protocol);
-    expect([...payload]).toEqual([7]);
+    expect(payloads).toEqual([new Uint8Array([7])]);
     connection.close();
   });
 
