@@ -10,7 +10,7 @@ export interface DemoPeer {
 }
 
 export interface DemoConfig {
-  readonly player: Pick<PlayerOptions, "broadcast" | "objects" | "manifests" | "trust">;
+  readonly player: Pick<PlayerOptions, "broadcast" | "objects" | "manifests" | "trust" | "discover">;
   /** Peers that the visitor can stop, start and corrupt; empty when the page does not run beside its launcher. */
   readonly peers: readonly DemoPeer[];
   readonly faults: Readonly<Record<string, string>>;
@@ -42,13 +42,14 @@ function fromAddress(params: URLSearchParams): DemoConfig | undefined {
   };
 }
 
-/** Options that the address bar may add to either: `?target=150&resume=position&replay=off&autoplay`. */
+/** Options that the address bar may add to either: `?target=150&resume=position&replay=off&discover`. */
 export function optionsFromAddress(params: URLSearchParams): Partial<PlayerOptions> {
   const target = params.get("target");
   return {
     ...(target !== null && { targetLatencyMs: Number(target) }),
     ...(params.get("resume") === "position" && { resume: "position" as const }),
     ...(params.get("replay") === "off" && { replay: false }),
+    ...(params.has("discover") && { discover: true }),
   };
 }
 

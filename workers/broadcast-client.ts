@@ -13,6 +13,7 @@ import { SourcePool } from "../src/merge/source-pool.ts";
 import { openReplayStore } from "../src/replay/open-replay-store.ts";
 import type { ReplayStore } from "../src/replay/types.ts";
 import type {
+  DiscoverOptions,
   OpenOptions,
   PlayheadReport,
   ResourceRequest,
@@ -38,6 +39,7 @@ import { keepKeys } from "./kept-keys.ts";
 import { KeptPosition } from "./kept-position.ts";
 import { PeerDialer } from "./peer-dialer.ts";
 import { Playing } from "./playing.ts";
+import { RelayDiscovery } from "./relay-discovery.ts";
 import { keepCatalog, readCatalog } from "./stored-broadcast.ts";
 import { TimeRanges } from "./time-ranges.ts";
 import { holeEvent, noteVerified, rejectedEvent } from "./track-news.ts";
@@ -76,6 +78,7 @@ export class BroadcastClient implements WorkerApi {
   #store: ReplayStore | undefined;
   #manifests: SourcePool | undefined;
   #objects: SourcePool | undefined;
+  #discovery: RelayDiscovery | undefined;
   #catalog: CatalogReader | undefined;
   #catalogDigest: string | undefined;
   #playing: Playing | undefined;
@@ -135,8 +138,10 @@ export class BroadcastClient implements WorkerApi {
         playing: this.#playing,
         playable: this.#announced !== undefined,
         atLiveEdge: this.#playhead?.atLiveEdge ?? true,
+        nobodyServes: this.#discovery?.nobody,
       }),
     });
+    if (options.discover) this.#discovery = this.#discover(options, options.discover, objects, dialer);
     this.#readCatalog(manifests, this.#keyRing);
     this.#tick();
     await this.#opening;
@@ -179,11 +184,30 @@ export class BroadcastClient implements WorkerApi {
     this.#status?.close();
     this.#playing?.close();
     this.#catalog?.close();
+    this.#discovery?.close();
     this.#manifests?.close();
     this.#objects?.close();
     this.#held.close();
     await this.#store?.close();
     this.#events?.close();
+  }
+
+  #discover(
+    { objects: named }: OpenOptions,
+    { hosts }: DiscoverOptions,
+    pool: SourcePool,
+    dialer: PeerDialer,
+  ): RelayDiscovery {
+    return new RelayDiscovery({
+      clock: this.#clock,
+      namespace: this.#namespace,
+      pool,
+      named,
+      hosts,
+      learn: (peer) => dialer.learn(peer),
+      viewer: crypto.randomUUID(),
+      changed: () => this.#status?.update(),
+    });
   }
 
   // ---- catalog ----
@@ -402,6 +426,7 @@ export class BroadcastClient implements WorkerApi {
     return collectStats({
       manifests: this.#manifests?.sources() ?? [],
       objects: this.#objects?.sources() ?? [],
+      isFound: (source) => this.#discovery?.isFound(source) ?? false,
       pipelines: this.#playing?.pipelines ?? [],
       catalogIntake: this.#catalog?.intake,
       trust: this.#status?.trust ?? "waiting",

@@ -1,6 +1,6 @@
 /** The figures of a client, summed over tracks. */
 import type { SourceStatus } from "../src/merge/source-pool.ts";
-import type { SourceScore } from "../src/merge/types.ts";
+import type { SourceId, SourceScore } from "../src/merge/types.ts";
 import type { StoreEstimate } from "../src/replay/types.ts";
 import type { SourceStats, TimeRange, WorkerStats } from "../src/rpc/protocol.ts";
 import type { TrustState } from "../src/trust/types.ts";
@@ -10,6 +10,7 @@ import type { TrackPipeline } from "./track-pipeline.ts";
 export interface StatsInput {
   readonly manifests: readonly SourceStatus[];
   readonly objects: readonly SourceStatus[];
+  readonly isFound: (source: SourceId) => boolean;
   readonly pipelines: readonly TrackPipeline[];
   readonly catalogIntake: ManifestIntake | undefined;
   readonly trust: TrustState;
@@ -42,8 +43,9 @@ function statsOf(
   kind: SourceStats["kind"],
   { source, state, error }: SourceStatus,
   score: SourceScore,
+  found = false,
 ): SourceStats {
-  return { url: source, kind, state, score, ...(error && { error: error.toData() }) };
+  return { url: source, kind, state, found, score, ...(error && { error: error.toData() }) };
 }
 
 export function collectStats(input: StatsInput): WorkerStats {
@@ -61,6 +63,7 @@ export function collectStats(input: StatsInput): WorkerStats {
       "objects",
       status,
       pipelines.reduce((sum, { merger }) => add(sum, merger.score(status.source)), NO_SCORE),
+      input.isFound(status.source),
     ),
   );
   const total = (of: (pipeline: TrackPipeline) => number): number =>

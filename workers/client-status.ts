@@ -23,6 +23,8 @@ export interface ClientStatusOptions {
     readonly playing: Playing | undefined;
     readonly playable: boolean;
     readonly atLiveEdge: boolean;
+    /** Known when relays are asked who serves the broadcast. */
+    readonly nobodyServes: CountersignError | undefined;
   };
 }
 
@@ -164,20 +166,24 @@ export class ClientStatus {
     )
       return undefined;
     const rejected = playing.pipelines.some(({ counts }) => counts.rejected > 0);
-    return rejected
-      ? new CountersignError(
-          "all-relays-lie",
-          "The relays send only media that the signer did not sign, so nothing is played.",
-          {
-            hint: "Add a relay that serves the broadcast honestly; those that lie are banned and tried again later.",
-          },
-        )
-      : new CountersignError(
-          "no-object-relay",
-          "The relays are connected and send nothing of what the signer signed.",
-          {
-            hint: "Check that a publisher feeds them this broadcast, or add another relay.",
-          },
-        );
+    if (rejected) {
+      return new CountersignError(
+        "all-relays-lie",
+        "The relays send only media that the signer did not sign, so nothing is played.",
+        {
+          hint: "Add a relay that serves the broadcast honestly; those that lie are banned and tried again later.",
+        },
+      );
+    }
+    return (
+      this.#options.facts().nobodyServes ??
+      new CountersignError(
+        "no-object-relay",
+        "The relays are connected and send nothing of what the signer signed.",
+        {
+          hint: "Check that a publisher feeds them this broadcast, or add another relay.",
+        },
+      )
+    );
   }
 }

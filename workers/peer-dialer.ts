@@ -29,19 +29,25 @@ export interface PeerDialerOptions {
 export class PeerDialer {
   readonly #options: PeerDialerOptions;
   readonly #kept = new Set<PersistentConnection>();
+  readonly #hashes = new Map<string, readonly Uint8Array[]>();
 
   constructor(options: PeerDialerOptions) {
     this.#options = options;
   }
 
+  /** A peer that a provider may be asked for later. Throws as {@link provider} does. */
+  learn(peer: PeerOptions): void {
+    this.#hashes.set(peer.url, (peer.certificateHashes ?? []).map(digest));
+  }
+
   /** A provider of connections to these peers, by their URLs. Throws CountersignError `invalid-options` for a certificate digest that is none. */
   provider(peers: readonly PeerOptions[]): ConnectionProvider {
     const { dial, clock, versions } = this.#options;
-    const hashes = new Map(peers.map((peer) => [peer.url, (peer.certificateHashes ?? []).map(digest)]));
+    for (const peer of peers) this.learn(peer);
     return {
       keep: (source, listener) => {
         let open = false;
-        const certificateHashes = hashes.get(source) ?? [];
+        const certificateHashes = this.#hashes.get(source) ?? [];
         const kept = keepConnected({
           clock,
           baseMs: REDIAL_BASE_MS,

@@ -11,6 +11,10 @@ const { values } = parseArgs({
     port: { type: "string", default: String(DEFAULT_PORT) },
     input: { type: "string" },
     "object-ms": { type: "string" },
+    /** The page is told of one relay and finds the others. */
+    directory: { type: "boolean", default: false },
+    /** Two edge relays, which the page is told of, between it and the origins A and B. */
+    edge: { type: "boolean", default: false },
     verbose: { type: "boolean", default: false },
     /** For work on the page: its sources, reloaded when one changes. */
     watch: { type: "boolean", default: false },
@@ -33,6 +37,8 @@ async function start(): Promise<void> {
   const cluster = await startCluster({
     ...(values.input !== undefined && { input: values.input }),
     ...(values["object-ms"] !== undefined && { objectMs: Number(values["object-ms"]) }),
+    ...(values.directory && { directory: true, named: ["A"] }),
+    ...(values.edge && { edges: ["E", "F"], named: ["E", "F"] }),
     onProgress: (text) => say(`  ${text} …`),
     onLog: (name, text) => {
       if (values.verbose) say(`  [${name}] ${text}`);

@@ -46,7 +46,7 @@ export class SourceCards {
       const card = this.#card(source.url, source.kind);
       card.dot.dataset["state"] = source.state;
       card.root.dataset["state"] = source.state;
-      setText(card.state, source.state);
+      setText(card.state, source.found ? `${source.state} · found` : source.state);
       setText(card.good, source.score.good.toLocaleString());
       setText(card.duplicate, source.score.duplicate.toLocaleString());
       const rejected = source.score.junk + source.score.unsigned;

@@ -55,6 +55,14 @@ describe("options", () => {
     expect(parseOptions({ ...GOOD, redundancy: 2 }).redundancy).toBe(2);
   });
 
+  test("look for other relays only when told to, and only where told", () => {
+    expect(parseOptions(GOOD).discover).toBeUndefined();
+    expect(parseOptions({ ...GOOD, discover: false }).discover).toBeUndefined();
+    expect(parseOptions({ ...GOOD, discover: true }).discover).toEqual({ hosts: [] });
+    const hosts = ["relays.example.com", "*.cdn.example.net", "10.0.0.1", "[::1]"];
+    expect(parseOptions({ ...GOOD, discover: { hosts } }).discover).toEqual({ hosts });
+  });
+
   test("take a namespace field by field, slashes included", () => {
     expect(parseOptions({ ...GOOD, broadcast: ["a/b", "c"] }).broadcast).toEqual(["a/b", "c"]);
   });
@@ -111,6 +119,9 @@ describe("options that are refused say what to do", () => {
     ["a root of 31 bytes", { trust: { roots: [KEY.slice(1)] } }, "invalid-options"],
     ["a root that is prose", { trust: { roots: ["my key"] } }, "invalid-options"],
     ["a root that is a number", { trust: { roots: [5] } }, "invalid-options"],
+    ["a whole top-level domain of hosts", { discover: { hosts: ["*.com"] } }, "invalid-options"],
+    ["every host", { discover: { hosts: ["*"] } }, "invalid-options"],
+    ["an address in place of a host", { discover: { hosts: ["https://a.example/"] } }, "invalid-options"],
     ["no relay that sends", { redundancy: 0 }, "invalid-options"],
     ["half a relay", { redundancy: 1.5 }, "invalid-options"],
     ["a redundancy that is no number", { redundancy: "all" as unknown as number }, "invalid-options"],

@@ -32,6 +32,12 @@ export interface PlayerOptions {
    * delay better and costs as many times the bytes. Default: all of `objects`.
    */
   readonly redundancy?: number;
+  /**
+   * Ask the relays named in `objects` who else serves the broadcast, and read from those too: one address is enough, and relays that come and go are followed. Relays
+   * on the hosts of the named ones may be used, and on those in `hosts` (`"*.example.com"` stands for every host below example.com): a relay that is not trusted
+   * must not decide where a browser connects to. Default: only the named ones.
+   */
+  readonly discover?: boolean | { readonly hosts?: readonly string[] };
   /** Distance to the live edge to aim for, in ms (50 to 30,000); default 400. Raised by itself where the broadcast's objects are longer than that. */
   readonly targetLatencyMs?: number;
   /** After a reload: at the live edge (default), or where the viewer was. */
@@ -72,6 +78,8 @@ const MAX_NAMESPACE_BYTES = 4000;
 /** Peers of one kind. Each is a connection of its own; browsers and relays alike would refuse many more. */
 const MAX_PEERS = 16;
 const KEY_BYTES = 32;
+/** A host name, an address, or a name of two labels or more below which any host will do, so that nobody allows a whole top-level domain by mistake. */
+const HOST_PATTERN = /^(?:\*\.[^*/:@?#\s.]+\.[^*/:@?#\s]+|[^*/:@?#\s]+|\[[0-9a-f:]+\])$/i;
 
 function refuse(message: string, hint: string): never {
   throw new CountersignError("invalid-options", message, { hint });
@@ -156,6 +164,7 @@ export function parseOptions(options: PlayerOptions): OpenOptions {
     ),
     roots: parseRoots(options.trust?.roots),
     ...(redundancy !== undefined && { redundancy }),
+    ...parseDiscover(options.discover),
     targetLatencyMs,
     resume,
     replay: parseReplay(options.replay ?? true),
@@ -256,6 +265,18 @@ function parseRoots(roots: TrustOptions["roots"] | undefined): Uint8Array[] {
     }
     return new Uint8Array(bytes);
   });
+}
+
+function parseDiscover(discover: PlayerOptions["discover"]): Pick<OpenOptions, "discover"> {
+  if (discover === undefined || discover === false) return {};
+  const hosts = discover === true ? [] : (discover?.hosts ?? []);
+  if (!Array.isArray(hosts) || !hosts.every((host) => typeof host === "string" && HOST_PATTERN.test(host))) {
+    refuse(
+      "discover.hosts is not a list of hosts.",
+      'Pass hosts without scheme and port, e.g. ["relays.example.com", "*.relays.example.com"]; true for the hosts of the named relays only.',
+    );
+  }
+  return { discover: { hosts: [...hosts] } };
 }
 
 function parseReplay(replay: boolean | ReplayOptions): OpenOptions["replay"] {

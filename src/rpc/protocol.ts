@@ -17,6 +17,11 @@ export interface PeerOptions {
   readonly certificateHashes?: readonly (Uint8Array | string)[];
 }
 
+export interface DiscoverOptions {
+  /** Hosts that may be dialed when a relay names them, beside the hosts of the named relays; `*.example.com` stands for every host below example.com. */
+  readonly hosts: readonly string[];
+}
+
 /** What the worker needs to know to play; validated on the page before it is sent. */
 export interface OpenOptions {
   /** The broadcast's namespace, field by field. */
@@ -27,6 +32,8 @@ export interface OpenOptions {
   readonly roots: readonly Uint8Array[];
   /** How many object relays send each object at once, from 1; the others stand by. Absent: all send. */
   readonly redundancy?: number;
+  /** Look for relays that serve the broadcast beside those named; absent: do not. */
+  readonly discover?: DiscoverOptions;
   /** Distance to the live edge to aim for. */
   readonly targetLatencyMs: number;
   /** Where a rewound viewer takes up again after a reload. */
@@ -73,6 +80,8 @@ export interface SourceStats {
   readonly url: string;
   readonly kind: "objects" | "manifests";
   readonly state: SourceState;
+  /** Another relay named it; the app did not. */
+  readonly found: boolean;
   /** Summed over tracks. */
   readonly score: SourceScore;
   readonly error?: ErrorData;

@@ -3,6 +3,7 @@
  * loopback. The demo launcher and the e2e suite start the same thing.
  *
  *   signer ──manifests──► M            publisher-A ──chunks──► A        publisher-B ──chunks──► B
+ *                                                              └──► edges, if there are any ◄──┘
  */
 import { createSocket } from "node:dgram";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -19,6 +20,12 @@ export interface ClusterOptions {
   readonly broadcast?: string;
   /** Names of the object relays; default A and B. */
   readonly relays?: readonly string[];
+  /** Relays with no publisher of their own, which read from the others what viewers ask them for; default none. */
+  readonly edges?: readonly string[];
+  /** The relays know of each other and tell viewers who serves what. Needed, and on by itself, when there are edges. */
+  readonly directory?: boolean;
+  /** The relays that a player is told of; default all. With `directory` it can find the others. */
+  readonly named?: readonly string[];
   /** Media time per object; default 200. */
   readonly objectMs?: number;
   /** Media time 0; default: the last whole second. */
@@ -52,6 +59,7 @@ export interface ClusterPlayerOptions {
   readonly objects: readonly { readonly url: string; readonly certificateHashes: readonly string[] }[];
   readonly manifests: readonly { readonly url: string; readonly certificateHashes: readonly string[] }[];
   readonly trust: { readonly roots: readonly string[] };
+  readonly discover?: boolean;
 }
 
 export interface Cluster {
@@ -65,6 +73,13 @@ export interface Cluster {
   /** Every process, by the name it was given. */
   process(name: string): PeerProcess;
   stop(): Promise<void>;
+}
+
+interface RelayPlace {
+  readonly name: string;
+  readonly url: string;
+  readonly certificateHash: string;
+  readonly flags: readonly string[];
 }
 
 /** A UDP port on loopback that nobody uses now. */
@@ -107,27 +122,27 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
 
   try {
     progress("Making certificates and keys");
-    const makeRelay = async (name: string): Promise<RelayHandle> => {
+    const placeRelay = async (name: string): Promise<RelayPlace> => {
       const certificate = await createCertificate();
       const certFile = join(folder, `${name}.cert.pem`);
       const keyFile = join(folder, `${name}.key.pem`);
       await writeFile(certFile, certificate.certificatePem);
       await writeFile(keyFile, certificate.keyPem, { mode: 0o600 });
       const port = await freeUdpPort();
-      const process = add(name, "relay.ts", [
-        "--name",
-        name,
-        "--port",
-        String(port),
-        "--cert",
-        certFile,
-        "--key",
-        keyFile,
-      ]);
-      const handle: RelayHandle = {
+      return {
         name,
         url: `https://127.0.0.1:${port}/`,
         certificateHash: Buffer.from(certificate.sha256).toString("hex"),
+        flags: ["--name", name, "--port", String(port), "--cert", certFile, "--key", keyFile],
+      };
+    };
+    const makeRelay = (place: RelayPlace, extra: readonly string[]): RelayHandle => {
+      const { name, url, certificateHash } = place;
+      const process = add(name, "relay.ts", [...place.flags, ...extra]);
+      const handle: RelayHandle = {
+        name,
+        url,
+        certificateHash,
         process,
         fault: "none",
         setFault(fault) {
@@ -138,8 +153,18 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       };
       return handle;
     };
-    const relays = await Promise.all((options.relays ?? ["A", "B"]).map(makeRelay));
-    const manifestPeer = await makeRelay("M");
+    const edges = options.edges ?? [];
+    const directory = options.directory ?? edges.length > 0;
+    const originPlaces = await Promise.all((options.relays ?? ["A", "B"]).map(placeRelay));
+    const edgePlaces = await Promise.all(edges.map(placeRelay));
+    // All meet at the origins, so that any one of those may be away.
+    const meetAt = (self: RelayPlace): string[] =>
+      originPlaces
+        .filter((other) => directory && other !== self)
+        .flatMap(({ url, certificateHash }) => ["--directory", `${url}#${certificateHash}`]);
+    const origins = originPlaces.map((place) => makeRelay(place, meetAt(place)));
+    const relays = [...origins, ...edgePlaces.map((place) => makeRelay(place, [...meetAt(place), "--edge"]))];
+    const manifestPeer = makeRelay(await placeRelay("M"), []);
 
     const seed = generateSeed();
     const key = await importSeed(seed);
@@ -159,7 +184,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       ...common,
       ...["--broadcast", broadcast, "--publish-manifests", "--publish-chunks=false", "--seed", seedFile],
     ]);
-    const publishers = relays.map((relay) =>
+    const publishers = origins.map((relay) =>
       add(`publisher-${relay.name}`, "publisher.ts", [
         ...to(relay),
         ...common,
@@ -170,7 +195,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     );
     const foreign = options.foreignBroadcast;
     const foreignPublishers = foreign
-      ? relays.map((relay) =>
+      ? origins.map((relay) =>
           add(`foreign-${relay.name}`, "publisher.ts", [
             ...to(relay),
             ...common,
@@ -195,9 +220,10 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       epochMs,
       playerOptions: {
         broadcast,
-        objects: relays.map(peer),
+        objects: relays.filter(({ name }) => options.named?.includes(name) ?? true).map(peer),
         manifests: [peer(manifestPeer)],
         trust: { roots: [Buffer.from(key.publicKey).toString("hex")] },
+        ...(directory && { discover: true }),
       },
       relay(name) {
         const found = [...relays, manifestPeer].find((relay) => relay.name === name);
