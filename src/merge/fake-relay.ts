@@ -32,6 +32,8 @@ export class FakeRelay {
   /** Requests get no answer. */
   mute = false;
   up = true;
+  /** What it calls itself. */
+  implementation: string | undefined;
   readonly fetches: string[] = [];
   subscribes = 0;
   sentObjects = 0;
@@ -152,7 +154,7 @@ export class FakeRelay {
     const connection = {
       url: this.name,
       version: "moqt-18",
-      peerImplementation: undefined,
+      peerImplementation: this.implementation,
       closed,
       onGoaway: undefined,
       subscribe: async (options, sink) => {

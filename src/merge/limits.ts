@@ -34,6 +34,17 @@ export const PENDING_MAX_BYTES = 4 * 1024 * 1024;
 /** Waiting objects, so that empty ones cost something too: 40 s of 40 ms objects. Past it that source's oldest waiting object goes. */
 export const PENDING_MAX_OBJECTS = 1024;
 
+/**
+ * Held by one source, waiting or being hashed, its streams are not read on: half of what may wait, so that what one read brings still fits. They go on at a
+ * quarter. Live nothing comes near it; a fetch that is faster than hashing or than the manifests is paced by it instead of losing its oldest.
+ */
+export const HOLD_ABOVE_BYTES = PENDING_MAX_BYTES / 2;
+export const HOLD_ABOVE_OBJECTS = PENDING_MAX_OBJECTS / 2;
+export const HOLD_MAX_MS = 2_000;
+
+/** Groups signed ahead of what was handed out, past which the manifest track is not read on: three quarters of what trust and sequencer keep. */
+export const HOLD_ABOVE_GROUPS = 48;
+
 /** A live viewer has no use for an object whose manifest is later than this; it can still be fetched. */
 export const PENDING_MAX_AGE_MS = 15_000;
 
@@ -85,6 +96,25 @@ export const SEQUENCER_MAX_BYTES = 32 * 1024 * 1024;
 export const MISSING_MAX_OBJECTS = 256;
 
 // ---- sources ----
+
+/** How often it is looked at who keeps up. */
+export const WATCH_INTERVAL_MS = 100;
+
+/**
+ * A source that sends, while others stand by, may be this much behind what is signed (beside what publishers are behind anyway); then a standby takes its place.
+ * Twice the longest usual object: less than a viewer's buffer, more than the hiccups of a healthy relay. A needless switch costs one update and one small fetch.
+ */
+export const SWITCH_AFTER_MS = 400;
+
+/** The same for one whose subscription is not accepted yet: a few round trips to a far relay that asks its own upstream. */
+export const SUBSCRIBE_GRACE_MS = 1_500;
+
+/** Where nobody can take its place, it is only called suspect, and asked last, when it is this much behind. */
+export const SUSPECT_AFTER_MS = 3_000;
+
+/** For this long a source that fell behind is chosen last; twice as long each time, up to the maximum, so that two slow relays are not played off against each other. */
+export const BEHIND_PENALTY_MS = 5_000;
+export const MAX_BEHIND_PENALTY_MS = 60_000;
 
 /** Proven lies (bytes that contradict a signature) that ban a source, and the time within which they count. One may be a publisher's mishap; three are not. */
 export const BAN_AFTER_LIES = 3;

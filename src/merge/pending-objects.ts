@@ -10,6 +10,8 @@ export interface Candidate {
   readonly from: ScoreCounters;
   readonly object: MoqObject;
   readonly receivedAtMs: number;
+  /** It came by a subscription, not by a fetch. */
+  readonly live: boolean;
   readonly place: Place;
 }
 
@@ -29,6 +31,13 @@ export interface PendingLimits {
   readonly pendingMaxAgeMs?: number;
 }
 
+export interface PendingListener {
+  /** A cap or its age made a copy go. */
+  evicted(candidate: Candidate, reason: RejectReason): void;
+  /** A source has one copy less waiting. */
+  left(from: ScoreCounters): void;
+}
+
 /**
  * The waiting room. Each source has its own: a source that floods pushes out its own oldest objects, never another's. An object being hashed is not
  * counted: it matched a signed size, there is at most one per signed location, and it leaves by itself.
@@ -38,22 +47,18 @@ export class PendingObjects {
   readonly #maxBytes: number;
   readonly #maxObjects: number;
   readonly #maxAgeMs: number;
-  readonly #evicted: (candidate: Candidate, reason: RejectReason) => void;
+  readonly #listener: PendingListener;
   readonly #places = new Map<VarInt, Map<VarInt, Place>>();
   /** Per source, in order of arrival. */
   readonly #queues = new Map<ScoreCounters, Set<Candidate>>();
   #cancelTimer: (() => void) | undefined;
 
-  constructor(
-    clock: Clock,
-    limits: PendingLimits,
-    evicted: (candidate: Candidate, reason: RejectReason) => void,
-  ) {
+  constructor(clock: Clock, limits: PendingLimits, listener: PendingListener) {
     this.#clock = clock;
     this.#maxBytes = limits.pendingMaxBytes ?? PENDING_MAX_BYTES;
     this.#maxObjects = limits.pendingMaxObjects ?? PENDING_MAX_OBJECTS;
     this.#maxAgeMs = limits.pendingMaxAgeMs ?? PENDING_MAX_AGE_MS;
-    this.#evicted = evicted;
+    this.#listener = listener;
   }
 
   /** Whether an object of unknown worth may wait at all. A larger one may when its size is signed for. */
@@ -156,7 +161,7 @@ export class PendingObjects {
 
   #evict(candidate: Candidate, reason: RejectReason): void {
     this.#remove(candidate);
-    this.#evicted(candidate, reason);
+    this.#listener.evicted(candidate, reason);
   }
 
   #remove(candidate: Candidate): void {
@@ -170,6 +175,7 @@ export class PendingObjects {
     this.#queues.get(candidate.from)?.delete(candidate);
     candidate.from.pendingObjects--;
     candidate.from.pendingBytes -= bytesOf(candidate);
+    this.#listener.left(candidate.from);
   }
 }
 

@@ -1,9 +1,13 @@
 import type { Clock } from "../clock.ts";
 import { CountersignError } from "../errors.ts";
 import type { Connection } from "../transport/connection.ts";
+import { Backoff } from "./backoff.ts";
 import type { ConnectionProvider } from "./connection-provider.ts";
 import type { LieLimits } from "./lie-record.ts";
 import { LieRecord } from "./lie-record.ts";
+import { BEHIND_PENALTY_MS, MAX_BEHIND_PENALTY_MS } from "./limits.ts";
+import { instanceOf } from "./source-instance.ts";
+import type { Lag } from "./source-watch.ts";
 import type { TrackSpec } from "./track-feed.ts";
 import { TrackFeed } from "./track-feed.ts";
 import type { SourceId, SourceState } from "./types.ts";
@@ -40,20 +44,39 @@ export class PoolSource {
   #error: CountersignError | undefined;
   #cancelBan: (() => void) | undefined;
   #cancelSuspicion: (() => void) | undefined;
+  readonly #penalty: Backoff;
+  #behindUntilMs = 0;
+  #cancelPenalty: (() => void) | undefined;
   #reported: SourceState | undefined;
 
   constructor(options: PoolSourceOptions) {
     this.source = options.source;
     this.#options = options;
     this.#lies = new LieRecord(options.clock, options.limits, options.random);
+    this.#penalty = new Backoff(BEHIND_PENALTY_MS, MAX_BEHIND_PENALTY_MS, options.random);
   }
 
   get state(): SourceState {
     if (this.#closed) return "closed";
     if (this.#banned) return "banned";
     if (this.#connection === undefined) return "connecting";
-    if (this.#lies.suspect) return "suspect";
+    if (this.#lies.suspect || this.isBehind) return "suspect";
     return this.#forward ? "active" : "standby";
+  }
+
+  /** It fell behind lately: others are chosen first. */
+  get isBehind(): boolean {
+    return this.#behindUntilMs > this.#options.clock.now();
+  }
+
+  /** It was caught at something that contradicts a signature lately. */
+  get hasLied(): boolean {
+    return this.#lies.suspect;
+  }
+
+  /** What the relay calls itself, to tell whether two addresses are one; undefined where it does not. */
+  get instance(): string | undefined {
+    return instanceOf(this.#connection?.peerImplementation);
   }
 
   /** What went wrong last: why it is banned or not connected. */
@@ -108,11 +131,36 @@ export class PoolSource {
     this.#report();
   }
 
+  /** It does not bring what is signed (`lag`), or does again. */
+  keepsUp(lag: Lag | undefined): void {
+    if (this.#closed || this.#banned || this.#connection === undefined) return;
+    const wasBehind = this.isBehind;
+    const nowMs = this.#options.clock.now();
+    if (lag === undefined) {
+      // One that stands by brings nothing: that is no proof of anything, and the penalty runs.
+      if (!wasBehind || !this.#forward) return;
+      this.#behindUntilMs = 0;
+      this.#error = undefined;
+    } else if (!wasBehind) {
+      if (nowMs - this.#behindUntilMs > MAX_BEHIND_PENALTY_MS) this.#penalty.reset();
+      const penaltyMs = this.#penalty.next();
+      this.#behindUntilMs = nowMs + penaltyMs;
+      this.#error = behindError(this.source, lag);
+      this.#cancelPenalty?.();
+      this.#cancelPenalty = this.#options.clock.setTimer(penaltyMs, () => {
+        if (this.#error?.code === "request-timeout") this.#error = undefined;
+        this.#report();
+      });
+    }
+    this.#report();
+  }
+
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#cancelBan?.();
     this.#cancelSuspicion?.();
+    this.#cancelPenalty?.();
     this.#disconnect();
     this.#report();
   }
@@ -125,6 +173,7 @@ export class PoolSource {
         this.#closeFeeds();
         this.#connection = connection;
         this.#error = undefined;
+        this.#forgetPenalty();
         this.#report();
         for (const track of this.#options.tracks()) this.#addFeed(track, connection);
         void connection.closed.then((end) => {
@@ -178,6 +227,13 @@ export class PoolSource {
     handle?.close();
   }
 
+  /** What another session of the same relay will be like is not known. */
+  #forgetPenalty(): void {
+    this.#cancelPenalty?.();
+    this.#cancelPenalty = undefined;
+    this.#behindUntilMs = 0;
+  }
+
   #closeFeeds(): void {
     for (const feed of this.#feeds.values()) feed.close();
     this.#feeds.clear();
@@ -207,4 +263,13 @@ export class PoolSource {
     this.#reported = state;
     this.#options.changed(this);
   }
+}
+
+function behindError(source: SourceId, lag: Lag): CountersignError {
+  const what =
+    lag === "silent" ? "does not send what the signer has signed" : "sends everything later than the others";
+  return new CountersignError("request-timeout", `${source} ${what}.`, {
+    hint: "Others are preferred to it for a while. If it is yours, check its publisher and its load.",
+    peer: source,
+  });
 }

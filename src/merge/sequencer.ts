@@ -48,6 +48,7 @@ export class TrackSequencer<T extends MoqObject = Verified<MoqObject>> {
 
   /** The next object to hand out; undefined until the track has begun. Between groups: object 0 of the id after the last group. */
   #cursor: Location | undefined;
+  #signedUpTo: Location | undefined;
   /** The furthest object delivered. */
   #frontier: Location | undefined;
   /** Nothing was handed out yet. */
@@ -83,6 +84,21 @@ export class TrackSequencer<T extends MoqObject = Verified<MoqObject>> {
   /** The next object that the viewer lacks; undefined while it is open where the track begins. Between groups the group may turn out to be a later one. */
   get needed(): Location | undefined {
     return this.#cursor;
+  }
+
+  /** The furthest object that the signer spoke of; undefined before the first, and always without manifests. */
+  get signedUpTo(): Location | undefined {
+    return this.#signedUpTo;
+  }
+
+  /** How much later than its signature an object of this broadcast usually comes, generously. */
+  get allowanceMs(): number {
+    return this.#deadlines.allowanceMs;
+  }
+
+  /** Groups known of and not yet handed out. */
+  get openGroups(): number {
+    return this.#groups.size;
   }
 
   /** Objects that came after they had been given up. */
@@ -125,6 +141,7 @@ export class TrackSequencer<T extends MoqObject = Verified<MoqObject>> {
 
   /** What the signer has said of a group so far. */
   truth(truth: GroupTruth): void {
+    this.#noteSigned(truth);
     if (this.#closed || this.#isPastGroup(truth.group)) return;
     const buffer = this.#buffer(truth.group);
     const nowMs = this.#clock.now();
@@ -201,6 +218,14 @@ export class TrackSequencer<T extends MoqObject = Verified<MoqObject>> {
       this.#groups.set(group, buffer);
     }
     return buffer;
+  }
+
+  #noteSigned({ group, entries }: GroupTruth): void {
+    const object = entries.at(-1)?.object;
+    const known = this.#signedUpTo;
+    if (object === undefined || (known !== undefined && group < known.group)) return;
+    if (known === undefined || group > known.group || object > known.object)
+      this.#signedUpTo = { group, object };
   }
 
   #expectSigned(buffer: GroupBuffer<T>, object: VarInt, nowMs: number): boolean {

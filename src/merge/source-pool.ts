@@ -20,6 +20,8 @@ import { isProvenLie } from "./lie-record.ts";
 import { MISSING_AFTER_MS } from "./limits.ts";
 import { PoolSource } from "./pool-source.ts";
 import type { TrackSequencer } from "./sequencer.ts";
+import { canonicalAddress } from "./source-instance.ts";
+import { SourceWatch } from "./source-watch.ts";
 import type { TrackSpec } from "./track-feed.ts";
 import type { TrackMerger } from "./track-merger.ts";
 import type { RepairLimits, RepairSource } from "./track-repairs.ts";
@@ -67,6 +69,7 @@ export class SourcePool {
   readonly #events = new Emitter<SourcePoolEvents>();
   readonly #sources = new Map<SourceId, PoolSource>();
   readonly #tracks = new Set<TrackSpec>();
+  readonly #watch: SourceWatch<PoolSource>;
   #redundancy: number;
   /** Connected and chosen to send. */
   #sending: ReadonlySet<PoolSource> = new Set();
@@ -78,6 +81,13 @@ export class SourcePool {
     this.#options = options;
     this.#random = options.random ?? Math.random;
     this.#redundancy = options.redundancy ?? Number.POSITIVE_INFINITY;
+    this.#watch = new SourceWatch({
+      clock: options.clock,
+      sending: () => this.#sending,
+      hasStandby: () =>
+        this.#connected().some((source) => !source.forward && !source.hasLied && !source.isBehind),
+      verdict: (source, lag) => source.keepsUp(lag),
+    });
     // All connect in parallel; the first that answers is the first that serves.
     for (const source of options.sources) this.addSource(source);
   }
@@ -97,9 +107,11 @@ export class SourcePool {
       .map((source) => ({ source: source.source, connection: source.connection! }));
   }
 
-  /** A relay that turned up late joins in. The same address twice is one source. */
+  /** A relay that turned up late joins in. The same address twice, however it is written, is one source: the first. */
   addSource(source: SourceId): void {
-    if (this.#closed || this.#sources.has(source)) return;
+    const address = canonicalAddress(source);
+    const isKnown = [...this.#sources.keys()].some((known) => canonicalAddress(known) === address);
+    if (this.#closed || isKnown) return;
     const { provider, clock } = this.#options;
     const added = new PoolSource({
       source,
@@ -173,7 +185,26 @@ export class SourcePool {
         this.#sources.get(source)?.lied();
       }),
     ];
-    if (sequencer !== undefined) stops.push(this.#repair(track, merger, sequencer, refused));
+    if (sequencer !== undefined) {
+      stops.push(this.#repair(track, merger, sequencer, refused));
+      stops.push(
+        this.#watch.add({
+          signedUpTo: () => sequencer.signedUpTo,
+          allowanceMs: () => sequencer.allowanceMs,
+          feed: (source) => {
+            const feed = source.feed(track);
+            return (
+              feed && {
+                live: feed.live,
+                sinceMs: feed.sinceMs,
+                furthest: merger.furthest(source.source),
+                lagMs: merger.lagMs(source.source),
+              }
+            );
+          },
+        }),
+      );
+    }
     stops.push(this.addTrack(track));
     return () => {
       for (const stop of stops) stop();
@@ -183,6 +214,7 @@ export class SourcePool {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#watch.close();
     for (const source of this.#sources.values()) source.close();
     this.#sources.clear();
     this.#tracks.clear();
@@ -283,15 +315,25 @@ export class SourcePool {
     this.#checkStarvation();
   }
 
-  /** Chooses who sends. Those that do keep on, unless they became suspect; then in the order in which the app named them. */
+  /**
+   * Chooses who sends. Those that do keep on, unless they were caught lying or fell behind; then in the order in which the app named them. Of two addresses of one relay
+   * only one sends: the second copy would come by the same hands.
+   */
   #rebalance(): void {
     // Changing a source reports back here.
     if (this.#rebalancing) return;
     this.#rebalancing = true;
     const preference = (source: PoolSource): number =>
-      (source.state === "suspect" ? 2 : 0) + (this.#sending.has(source) ? 0 : 1);
+      (source.hasLied ? 4 : 0) + (source.isBehind ? 2 : 0) + (this.#sending.has(source) ? 0 : 1);
     const connected = this.#connected().sort((a, b) => preference(a) - preference(b));
-    const chosen = new Set(connected.slice(0, this.#redundancy));
+    const chosen = new Set<PoolSource>();
+    const instances = new Set<string>();
+    for (const source of connected) {
+      const { instance } = source;
+      if (chosen.size >= this.#redundancy || (instance !== undefined && instances.has(instance))) continue;
+      chosen.add(source);
+      if (instance !== undefined) instances.add(instance);
+    }
     this.#sending = chosen;
     for (const source of this.#sources.values()) {
       // One that is not connected may begin at once when it is; by then it is known whether it is one too many.

@@ -21,6 +21,11 @@ export interface ScoreCounters {
   pendingObjects: number;
   pendingBytes: number;
   bytes: number;
+  /** Being hashed. */
+  judgingObjects: number;
+  judgingBytes: number;
+  /** The furthest object that was worth something and came by its subscription, not by a fetch. */
+  furthest: { group: VarInt; object: VarInt } | undefined;
   /** Running mean of how far its copies come behind the first copy, in ms; 0 for the fastest. */
   lagMs: number;
 }
@@ -46,6 +51,9 @@ export class SourceScores {
         pendingObjects: 0,
         pendingBytes: 0,
         bytes: 0,
+        judgingObjects: 0,
+        judgingBytes: 0,
+        furthest: undefined,
         lagMs: 0,
       };
       this.#sources.set(source, counters);
@@ -54,26 +62,32 @@ export class SourceScores {
   }
 
   snapshot(source: SourceId): SourceScore {
-    const { source: _name, lagMs: _lag, ...score } = this.of(source);
-    return score;
+    const { good, duplicate, late, junk, unsigned, withheld, pendingObjects, pendingBytes, bytes } =
+      this.of(source);
+    return { good, duplicate, late, junk, unsigned, withheld, pendingObjects, pendingBytes, bytes };
   }
 
   sources(): readonly SourceId[] {
     return [...this.#sources.keys()];
   }
 
-  /** The copy that was delivered. */
-  first(counters: ScoreCounters, group: VarInt, object: VarInt, receivedAtMs: number): void {
+  /** The copy that was delivered. `live`: by the source's subscription; what a fetch brings is late by nature and says nothing of how it keeps up. */
+  first(counters: ScoreCounters, group: VarInt, object: VarInt, receivedAtMs: number, live: boolean): void {
     counters.good++;
-    counters.lagMs -= counters.lagMs * LAG_WEIGHT;
+    if (live) {
+      counters.lagMs -= counters.lagMs * LAG_WEIGHT;
+      moveOn(counters, group, object);
+    }
     if (typeof object !== "number" || object >= TIMED_OBJECTS) return;
     if (group !== this.#recentGroup) this.#turnTo(group);
     this.#recent![object] = receivedAtMs;
   }
 
   /** Another copy of something delivered. */
-  again(counters: ScoreCounters, group: VarInt, object: VarInt, receivedAtMs: number): void {
+  again(counters: ScoreCounters, group: VarInt, object: VarInt, receivedAtMs: number, live: boolean): void {
     counters.duplicate++;
+    if (!live) return;
+    moveOn(counters, group, object);
     if (typeof object !== "number") return;
     const times = group === this.#recentGroup ? this.#recent : this.#arrivals.get(group);
     const firstAtMs = times?.[object];
@@ -101,5 +115,15 @@ export class SourceScores {
         return;
       }
     }
+  }
+}
+
+function moveOn(counters: ScoreCounters, group: VarInt, object: VarInt): void {
+  const { furthest } = counters;
+  // The book's own object, changed in place: this happens for each copy of each object.
+  if (furthest === undefined) counters.furthest = { group, object };
+  else if (group > furthest.group || (group === furthest.group && object > furthest.object)) {
+    furthest.group = group;
+    furthest.object = object;
   }
 }

@@ -59,6 +59,7 @@ export class TrackFeed {
   #subscription: Subscription | undefined;
   #cancelRetry: (() => void) | undefined;
   #furthest: Location | undefined;
+  #sinceMs: number;
   /** An object came since the latest subscription. */
   #served = false;
   #closed = false;
@@ -67,6 +68,7 @@ export class TrackFeed {
     this.#spec = spec;
     this.#options = options;
     this.#forward = options.forward;
+    this.#sinceMs = options.clock.now();
     this.#backoff = new Backoff(SUBSCRIBE_RETRY_MS, MAX_SUBSCRIBE_RETRY_MS, options.random);
     spec.target.addSource?.(options.source);
     void this.#subscribe();
@@ -75,6 +77,11 @@ export class TrackFeed {
   /** The subscription stands and brings objects. */
   get live(): boolean {
     return this.#subscription !== undefined && this.#forward;
+  }
+
+  /** Since when it is as it is: live, refused, or standing by. */
+  get sinceMs(): number {
+    return this.#sinceMs;
   }
 
   /** The furthest object that the subscription brought. */
@@ -86,6 +93,7 @@ export class TrackFeed {
   setForward(forward: boolean): void {
     if (this.#closed || forward === this.#forward) return;
     this.#forward = forward;
+    this.#sinceMs = this.#options.clock.now();
     const subscription = this.#subscription;
     if (subscription === undefined) return;
     subscription.update({ forward }).then(
@@ -144,10 +152,12 @@ export class TrackFeed {
       return;
     }
     this.#subscription = subscription;
+    this.#sinceMs = this.#options.clock.now();
     this.#served = false;
     void subscription.ended.then((end) => {
       if (this.#closed || subscription !== this.#subscription) return;
       this.#subscription = undefined;
+      this.#sinceMs = this.#options.clock.now();
       if (end.reason === "track-ended") report.trackEnded();
       else if (end.error !== undefined) this.#problem(end.error);
       this.#retry();

@@ -10,11 +10,13 @@ import type { Clock } from "../clock.ts";
 import { Emitter } from "../events.ts";
 import type { ObjectSink } from "../transport/connection.ts";
 import type { Lookup, SignedEntry, TrackTrust, Verified } from "../trust/types.ts";
+import type { Location } from "../wire/names.ts";
 import type { MoqObject, ObjectStart } from "../wire/objects.ts";
 import type { VarInt } from "../wire/varint.ts";
 import type { LedgerOptions, LedgerStatus } from "./delivery-ledger.ts";
 import { DeliveryLedger } from "./delivery-ledger.ts";
-import { PENDING_COPIES_PER_SOURCE } from "./limits.ts";
+import { Gate } from "./gate.ts";
+import { HOLD_ABOVE_BYTES, HOLD_ABOVE_OBJECTS, HOLD_MAX_MS, PENDING_COPIES_PER_SOURCE } from "./limits.ts";
 import type { Candidate, PendingLimits, Place } from "./pending-objects.ts";
 import { PendingObjects } from "./pending-objects.ts";
 import type { ScoreCounters } from "./source-scores.ts";
@@ -59,6 +61,7 @@ export class TrackMerger<T extends MoqObject> {
   readonly #scores = new SourceScores();
   readonly #pending: PendingObjects;
   readonly #subgroups: SubgroupEnds;
+  readonly #gates = new Map<ScoreCounters, Gate>();
   readonly #stopListening: () => void;
   #closed = false;
 
@@ -67,9 +70,11 @@ export class TrackMerger<T extends MoqObject> {
     this.#clock = options.clock;
     this.#ledger = new DeliveryLedger(options.ledger);
     this.#repaired = new DeliveryLedger(options.ledger);
-    this.#pending = new PendingObjects(options.clock, options, (candidate, reason) =>
-      this.#reject(candidate.from, candidate.object.group, candidate.object.object, reason),
-    );
+    this.#pending = new PendingObjects(options.clock, options, {
+      evicted: (candidate, reason) =>
+        this.#reject(candidate.from, candidate.object.group, candidate.object.object, reason),
+      left: (from) => this.#gates.get(from)?.check(),
+    });
     this.#subgroups = new SubgroupEnds(options.clock, options, (end) =>
       this.#events.emit("subgroupEnd", end),
     );
@@ -104,6 +109,11 @@ export class TrackMerger<T extends MoqObject> {
     return this.#scores.of(source).lagMs;
   }
 
+  /** The furthest object of worth that this source's subscription brought: a copy of something signed, the first or not. */
+  furthest(source: SourceId): Location | undefined {
+    return this.#scores.of(source).furthest;
+  }
+
   /** Counts objects that this source should have sent and did not. Whoever compares its stream with the manifest knows; the merger cannot. */
   withheld(source: SourceId, count: number): void {
     this.#scores.of(source).withheld += count;
@@ -122,9 +132,11 @@ export class TrackMerger<T extends MoqObject> {
 
   /** The sink to give to a subscription, or to a fetch (whose stream is no subgroup). */
   sink(source: SourceId, request: "subscription" | "fetch"): ObjectSink {
+    const live = request === "subscription";
     const objects = {
-      accept: (start: ObjectStart) => this.accept(source, start),
-      object: (object: MoqObject) => this.offer(source, object),
+      accept: (start: ObjectStart) => this.accept(source, start, live),
+      object: (object: MoqObject) => this.offer(source, object, live),
+      ...(this.#admission.kind === "judged" && { ready: () => this.#ready(source) }),
     };
     if (request === "fetch") return objects;
     return {
@@ -137,35 +149,35 @@ export class TrackMerger<T extends MoqObject> {
     };
   }
 
-  /** Asked before a payload is read: false when the object can only be thrown away. What is refused here is scored here. */
-  accept(source: SourceId, start: ObjectStart): boolean {
+  /** Asked before a payload is read: false when the object can only be thrown away. What is refused here is scored here. `live`: it comes by a subscription. */
+  accept(source: SourceId, start: ObjectStart, live = true): boolean {
     if (this.#closed) return false;
     const { group, object, payloadLength } = start;
     const from = this.#scores.of(source);
     // An object that only carries a status has no payload; offer() tells it apart.
-    if (this.#screen(from, group, object, payloadLength, true) !== "refused") return true;
+    if (this.#screen(from, group, object, payloadLength, live, true) !== "refused") return true;
     from.bytes += payloadLength;
     return false;
   }
 
   /** Takes an object. Returns at once; the outcome comes as an event. */
-  offer(source: SourceId, object: MoqObject): void {
+  offer(source: SourceId, object: MoqObject, live = true): void {
     if (this.#closed) return;
     const from = this.#scores.of(source);
     const payloadLength = object.payload.byteLength;
     from.bytes += payloadLength;
     const admission = this.#admission;
     if (admission.kind === "forwarded") {
-      this.#deliver({ from, object, receivedAtMs: this.#clock.now() }, admission.admit(object));
+      this.#deliver({ from, object, receivedAtMs: this.#clock.now(), live }, admission.admit(object));
       return;
     }
     // A status says that something is not there. The signer says that, too, and is believed; a relay is not (§11.4.2 has no digest).
     if (object.status !== "normal") return;
-    const verdict = this.#screen(from, object.group, object.object, payloadLength, false);
+    const verdict = this.#screen(from, object.group, object.object, payloadLength, live, false);
     if (verdict === "refused") return;
 
     const place = this.#pending.place(object.group, object.object);
-    const candidate = { from, object, receivedAtMs: this.#clock.now(), place };
+    const candidate = { from, object, receivedAtMs: this.#clock.now(), live, place };
     if (verdict !== "wait" && place.inFlight === undefined && place.queue.length === 0)
       this.#verify(candidate, verdict);
     else {
@@ -179,6 +191,8 @@ export class TrackMerger<T extends MoqObject> {
     this.#stopListening();
     this.#pending.clear();
     this.#subgroups.close();
+    for (const gate of this.#gates.values()) gate.release();
+    this.#gates.clear();
     this.#events.clear();
   }
 
@@ -188,6 +202,7 @@ export class TrackMerger<T extends MoqObject> {
     group: VarInt,
     object: VarInt,
     payloadLength: number,
+    live: boolean,
     mayBeStatus: boolean,
   ): SignedEntry | "wait" | "refused" {
     const status = this.#ledger.status(group, object);
@@ -195,7 +210,7 @@ export class TrackMerger<T extends MoqObject> {
       status === "delivered" ||
       (status === "below-window" && this.#repaired.status(group, object) !== "new")
     ) {
-      return this.#duplicate(from, group, object, this.#clock.now());
+      return this.#duplicate(from, group, object, this.#clock.now(), live);
     }
     if (this.#admission.kind === "forwarded" || (mayBeStatus && payloadLength === 0)) return "wait";
     const known = this.#admission.judge.lookup(group, object);
@@ -208,7 +223,7 @@ export class TrackMerger<T extends MoqObject> {
     }
     const place = this.#pending.find(group, object);
     if (place !== undefined && copiesFrom(place, from) >= PENDING_COPIES_PER_SOURCE) {
-      return this.#duplicate(from, group, object, this.#clock.now());
+      return this.#duplicate(from, group, object, this.#clock.now(), live);
     }
     return known.state === "signed" ? known.entry : "wait";
   }
@@ -239,6 +254,9 @@ export class TrackMerger<T extends MoqObject> {
   #verify(candidate: Candidate, entry: SignedEntry): void {
     const { judge } = this.#admission as Extract<Admission<T>, { kind: "judged" }>;
     candidate.place.inFlight = candidate;
+    const { from } = candidate;
+    from.judgingObjects++;
+    from.judgingBytes += candidate.object.payload.byteLength;
     judge.verify(candidate.object, entry).then(
       (verified) => this.#judged(candidate, verified),
       // The judge itself failed: that says nothing about the copy, so it is no lie.
@@ -249,7 +267,7 @@ export class TrackMerger<T extends MoqObject> {
   #judged(candidate: Candidate, verified: T | undefined): void {
     if (this.#closed) return;
     const { place } = candidate;
-    place.inFlight = undefined;
+    this.#settled(candidate);
     if (verified === undefined) {
       this.#reject(candidate.from, place.group, place.object, "mismatch");
       this.#judge(place);
@@ -258,33 +276,65 @@ export class TrackMerger<T extends MoqObject> {
     const spares = this.#pending.drain(place);
     this.#pending.release(place);
     this.#deliver(candidate, verified);
-    for (const spare of spares) this.#duplicate(spare.from, place.group, place.object, spare.receivedAtMs);
+    for (const spare of spares)
+      this.#duplicate(spare.from, place.group, place.object, spare.receivedAtMs, spare.live);
+  }
+
+  /** It is not being hashed any more. */
+  #settled({ from, object, place }: Candidate): void {
+    place.inFlight = undefined;
+    from.judgingObjects--;
+    from.judgingBytes -= object.payload.byteLength;
+    this.#gates.get(from)?.check();
+  }
+
+  /** Back-pressure of one source: see HOLD_ABOVE_BYTES. */
+  #ready(source: SourceId): Promise<void> | undefined {
+    const from = this.#scores.of(source);
+    if (!isAbove(from, 1) && this.#gates.size === 0) return undefined;
+    let gate = this.#gates.get(from);
+    if (gate === undefined) {
+      gate = new Gate({
+        clock: this.#clock,
+        isFull: () => isAbove(from, 1),
+        hasRoom: () => !isAbove(from, 0.5),
+        maxHoldMs: HOLD_MAX_MS,
+      });
+      this.#gates.set(from, gate);
+    }
+    return gate.ready();
   }
 
   #unjudged(candidate: Candidate): void {
     if (this.#closed) return;
-    candidate.place.inFlight = undefined;
+    this.#settled(candidate);
     this.#reject(candidate.from, candidate.place.group, candidate.place.object, "malformed");
     this.#judge(candidate.place);
   }
 
   /** The one place where an object is claimed. */
-  #deliver(copy: Pick<Candidate, "from" | "object" | "receivedAtMs">, object: T): void {
-    const { from, receivedAtMs } = copy;
+  #deliver(copy: Pick<Candidate, "from" | "object" | "receivedAtMs" | "live">, object: T): void {
+    const { from, receivedAtMs, live } = copy;
     const claimed: LedgerStatus = this.#ledger.claim(object.group, object.object);
     if (claimed === "new") {
-      this.#scores.first(from, object.group, object.object, receivedAtMs);
+      this.#scores.first(from, object.group, object.object, receivedAtMs, live);
       this.#events.emit("delivered", { object, source: from.source, receivedAtMs });
     } else if (claimed === "below-window" && this.#repaired.claim(object.group, object.object) === "new") {
       from.good++;
       this.#events.emit("repair", { object, source: from.source, receivedAtMs });
     } else {
-      this.#duplicate(from, object.group, object.object, receivedAtMs);
+      this.#duplicate(from, object.group, object.object, receivedAtMs, live);
     }
   }
 
-  #duplicate(from: ScoreCounters, group: VarInt, object: VarInt, receivedAtMs: number): "refused" {
-    this.#scores.again(from, group, object, receivedAtMs);
+  #duplicate(
+    from: ScoreCounters,
+    group: VarInt,
+    object: VarInt,
+    receivedAtMs: number,
+    live: boolean,
+  ): "refused" {
+    this.#scores.again(from, group, object, receivedAtMs, live);
     this.#events.emit("duplicate", { source: from.source, group, object });
     return "refused";
   }
@@ -299,6 +349,14 @@ export class TrackMerger<T extends MoqObject> {
 
 function wrongSize(entry: SignedEntry, payloadLength: number): RejectReason {
   return payloadLength > entry.size ? "too-large" : "mismatch";
+}
+
+/** Whether a source holds more than a share of what it may before it is held back. */
+function isAbove(from: ScoreCounters, share: number): boolean {
+  return (
+    from.pendingBytes + from.judgingBytes > HOLD_ABOVE_BYTES * share ||
+    from.pendingObjects + from.judgingObjects > HOLD_ABOVE_OBJECTS * share
+  );
 }
 
 function copiesFrom(place: Place, from: ScoreCounters): number {
