@@ -88,7 +88,7 @@ export class CatalogReader {
     const track = trackOf(namespace, CATALOG_TRACK_NAME);
     const trust = new SignedTrackTrust({ track, keyRing, clock, ...(streamId && { streamId }) });
     const catalogTrust = new CatalogTrust(trust);
-    const intake = new ManifestIntake(trust, () => undefined);
+    const intake = new ManifestIntake(trust);
     catalogTrust.on("catalog", onCatalog);
     catalogTrust.on("rejected", ({ error }) => onRefused(error));
     trust.on("refused", ({ error }) => onRefused(error));

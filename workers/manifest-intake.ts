@@ -1,6 +1,8 @@
 /** From manifest peers to trust: objects of a manifest track are envelopes, whoever carries them. */
+import type { Gate } from "../src/merge/gate.ts";
 import type { FeedTarget } from "../src/merge/track-feed.ts";
 import type { SourceId, SourceScore } from "../src/merge/types.ts";
+import type { ObjectSink } from "../src/transport/connection.ts";
 import type { TrackTrust } from "../src/trust/types.ts";
 import type { MoqObject } from "../src/wire/objects.ts";
 
@@ -19,15 +21,19 @@ export class ManifestIntake implements FeedTarget {
   readonly #trust: TrackTrust;
   readonly #counters = new Map<SourceId, Counters>();
   readonly #accepted = new Set<string>();
-  readonly #onProgress: () => void;
+  readonly #gate: Gate | undefined;
 
-  constructor(trust: TrackTrust, onProgress: () => void) {
+  /** `gate` holds the manifest streams back; absent: they are read as they come. */
+  constructor(trust: TrackTrust, gate?: Gate) {
     this.#trust = trust;
-    this.#onProgress = onProgress;
+    this.#gate = gate;
   }
 
-  sink(source: SourceId): { object(object: MoqObject): void } {
-    return { object: (object) => void this.#offer(source, object) };
+  sink(source: SourceId): ObjectSink {
+    return {
+      object: (object) => void this.#offer(source, object),
+      ready: () => this.#gate?.ready(),
+    };
   }
 
   addSource(source: SourceId): void {
@@ -54,7 +60,6 @@ export class ManifestIntake implements FeedTarget {
         if (oldest !== undefined) this.#accepted.delete(oldest);
       }
     }
-    this.#onProgress();
   }
 
   #of(source: SourceId): Counters {

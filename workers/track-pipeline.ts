@@ -8,7 +8,9 @@
 import { manifestTrackName } from "../src/catalog/build.ts";
 import type { Clock } from "../src/clock.ts";
 import { type CountersignError, toCountersignError } from "../src/errors.ts";
+import { Gate } from "../src/merge/gate.ts";
 import { isProvenLie } from "../src/merge/lie-record.ts";
+import { HOLD_ABOVE_GROUPS, HOLD_MAX_MS } from "../src/merge/limits.ts";
 import { TrackSequencer } from "../src/merge/sequencer.ts";
 import type { SourcePool } from "../src/merge/source-pool.ts";
 import { type TrackMerger, verifyingMerger } from "../src/merge/track-merger.ts";
@@ -66,6 +68,8 @@ export class TrackPipeline {
   readonly counts = { delivered: 0, deliveredBytes: 0, duplicate: 0, rejected: 0, holes: 0 };
   readonly #options: TrackPipelineOptions;
   readonly #sequencer: TrackSequencer;
+  /** Manifests that run far ahead of their objects would push each other out of trust and sequencer. */
+  readonly #manifestGate: Gate;
   readonly #storeKey: string;
   readonly #detach: (() => void)[] = [];
   #lastTruthMs: number | undefined;
@@ -79,7 +83,13 @@ export class TrackPipeline {
     this.trust = new SignedTrackTrust({ track, keyRing, clock, streamId });
     this.merger = verifyingMerger(this.trust, { clock });
     this.#sequencer = new TrackSequencer({ clock, resumeAt: playable.role === "audio" ? "object" : "group" });
-    this.intake = new ManifestIntake(this.trust, () => undefined);
+    this.#manifestGate = new Gate({
+      clock,
+      isFull: () => this.#sequencer.openGroups > HOLD_ABOVE_GROUPS,
+      hasRoom: () => this.#sequencer.openGroups <= HOLD_ABOVE_GROUPS / 2,
+      maxHoldMs: HOLD_MAX_MS,
+    });
+    this.intake = new ManifestIntake(this.trust, this.#manifestGate);
     this.#storeKey = storedTrackKey(streamId, track);
     this.#join();
   }
@@ -109,6 +119,7 @@ export class TrackPipeline {
 
   close(): void {
     for (const detach of this.#detach) detach();
+    this.#manifestGate.release();
     this.#sequencer.close();
     this.merger.close();
     this.trust.close();
@@ -152,10 +163,12 @@ export class TrackPipeline {
     });
     this.#sequencer.on("groupComplete", ({ group }) => {
       this.window.complete(group);
+      this.#manifestGate.check();
       store?.seal(this.#storeKey, group, this.trust.evidence(group), true);
     });
     this.#sequencer.on("hole", (hole) => {
       this.window.hole(hole);
+      this.#manifestGate.check();
       // What was skipped before the start is not missing: the viewer came later.
       if (hole.cause === "start") return;
       store?.seal(this.#storeKey, hole.group, this.trust.evidence(hole.group, false), false);

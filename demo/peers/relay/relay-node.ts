@@ -2,7 +2,9 @@
  * A relay on the network: the relay itself, the server that viewers and publishers reach it by, and its links to the relays through which it knows of others.
  * With `edge` it reads from those what nobody publishes to it.
  */
+import { randomBytes } from "node:crypto";
 import type { Clock } from "../../../src/clock.ts";
+import { instanceWord } from "../../../src/merge/source-instance.ts";
 import { NamespaceRelayDirectory } from "../../../src/mesh/namespace-relay-directory.ts";
 import type { RelayRecord } from "../../../src/mesh/relay-directory.ts";
 import { accept, connect } from "../../../src/transport/connect.ts";
@@ -62,12 +64,13 @@ export interface RelayNode {
 export async function startRelayNode(options: RelayNodeOptions): Promise<RelayNode> {
   const { name, certificate, clock, cacheGroups, port = 0, edge = false, weight, lingerMs, filter } = options;
   const log = options.onLog ?? (() => undefined);
+  // Viewers that reach this relay by two addresses can tell that it is one.
+  const implementation = `countersign relay ${name} (${instanceWord(randomBytes(16).toString("hex"))})`;
   let relay: Relay | undefined;
   const server = await WebTransportServer.listen({
     certificate,
     port,
     onSession: (session, url) => {
-      const implementation = `countersign relay ${name}`;
       relay
         ?.serve(
           (handlers) =>
@@ -90,7 +93,7 @@ export async function startRelayNode(options: RelayNodeOptions): Promise<RelayNo
       certificateHashes: [new Uint8Array(Buffer.from(to.certificateHash, "hex"))],
       connectTimeoutMs: CONNECT_TIMEOUT_MS,
       liveness: {},
-      implementation: `countersign relay ${name}`,
+      implementation,
       clock,
       signal,
     });
