@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { settle } from "../testing/fake-clock.ts";
-import { broadcast } from "./fake-broadcast.ts";
+import { broadcast } from "./broadcast.fixture.ts";
 import type { FakeRelay } from "./fake-relay.ts";
 import { junkAt } from "./fakes.ts";
 import { BEHIND_PENALTY_MS, SUSPECT_AFTER_MS } from "./limits.ts";
