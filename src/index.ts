@@ -3,10 +3,12 @@ export type { CountersignErrorOptions, ErrorCode, ErrorData, ProtocolDetail } fr
 export { CountersignError } from "./errors.ts";
 export type { RejectReason, SourceScore, SourceState } from "./merge/types.ts";
 export { createPlayer } from "./playback/player.ts";
-export type { PeerInput, PlayerOptions, ReplayOptions, TrustOptions } from "./playback/player-options.ts";
+export type { PeerInput, PlayerOptions, TrustOptions } from "./playback/player-options.ts";
 export type { PlaybackStats, Player, PlayerEvents, PlayerStats } from "./playback/player-types.ts";
-export type { StoreEstimate } from "./replay/types.ts";
+export type { ReplayOptions } from "./playback/replay-options.ts";
+export type { GroupRange, GroupSource, StoredGroup, StoreEstimate } from "./replay/types.ts";
 export type {
+  BackfillStats,
   PeerOptions,
   PlayerState,
   SourceStats,

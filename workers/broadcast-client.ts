@@ -30,6 +30,8 @@ import { KeyRing } from "../src/trust/key-ring.ts";
 import type { Version } from "../src/wire/codec.ts";
 import { type Namespace, namespaceKey, namespaceOf, trackOf } from "../src/wire/names.ts";
 import { supportedVersions } from "../src/wire/registry.ts";
+import { AppSource } from "./app-source.ts";
+import { BackgroundFill } from "./background-fill.ts";
 import { CatalogReader } from "./catalog-reader.ts";
 import { collectStats } from "./client-stats.ts";
 import { ClientStatus } from "./client-status.ts";
@@ -89,6 +91,8 @@ export class BroadcastClient implements WorkerApi {
   readonly #edge: EdgeNews;
   #playhead: PlayheadReport | undefined;
   #position: KeptPosition | undefined;
+  #app: AppSource | undefined;
+  #fill: BackgroundFill | undefined;
   #cancelTimer: (() => void) | undefined;
   /** The store is open, or will not be; never rejects. */
   #opening: Promise<void> = Promise.resolve();
@@ -114,6 +118,7 @@ export class BroadcastClient implements WorkerApi {
       clock: this.#clock,
     });
     this.#environment.onOnline?.(() => dialer.wake());
+    if (options.replay.sourceUrl !== undefined) this.#app = new AppSource(options.replay.sourceUrl);
     // Dialing does not wait for the store, nor the other way round.
     if (options.replay.enabled) this.#opening = this.#openStore(options);
     const manifests = new SourcePool({
@@ -182,6 +187,7 @@ export class BroadcastClient implements WorkerApi {
     this.#cancelTimer?.();
     this.#edge.close();
     this.#status?.close();
+    this.#fill?.close();
     this.#playing?.close();
     this.#catalog?.close();
     this.#discovery?.close();
@@ -281,6 +287,7 @@ export class BroadcastClient implements WorkerApi {
           onCorrupt: (error) => this.#warn(error),
           ...(this.#manifests &&
             this.#objects && { peers: { manifests: this.#manifests, objects: this.#objects } }),
+          ...(this.#app && { app: this.#app }),
         },
         pools,
       );
@@ -290,6 +297,8 @@ export class BroadcastClient implements WorkerApi {
       return undefined;
     }
     this.#playing?.close();
+    this.#fill?.close();
+    this.#fill = undefined;
     this.#playing = playing;
     for (const { trust } of playing.pipelines)
       trust.on("successor", (successor) => this.#catalog?.follow(successor.streamId));
@@ -345,7 +354,21 @@ export class BroadcastClient implements WorkerApi {
     this.#edge.move(playing.edgeMs);
     this.#held.release(playing.presentation);
     this.#status?.update();
+    this.#startFill(playing);
     await this.#refreshStored();
+  }
+
+  #startFill(playing: Playing): void {
+    const { replay, targetLatencyMs = 0 } = this.#options ?? {};
+    if (replay?.backfillMs === undefined || !playing.live || !this.#store) return;
+    this.#fill = new BackgroundFill({
+      playing,
+      store: this.#store,
+      clock: this.#clock,
+      windowMs: replay.backfillMs,
+      targetLatencyMs,
+      playhead: () => this.#playhead,
+    });
   }
 
   /** Where the viewer begins: the live edge; or where they were, when that can be played and they asked for it or nothing is live. */
@@ -434,6 +457,7 @@ export class BroadcastClient implements WorkerApi {
       edge: this.#edge.step,
       stored: this.#stored,
       verified: this.#verified.all,
+      backfill: this.#fill?.stats,
       storage: await this.#store?.estimate().catch(() => undefined),
     });
   }

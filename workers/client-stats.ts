@@ -2,7 +2,7 @@
 import type { SourceStatus } from "../src/merge/source-pool.ts";
 import type { SourceId, SourceScore } from "../src/merge/types.ts";
 import type { StoreEstimate } from "../src/replay/types.ts";
-import type { SourceStats, TimeRange, WorkerStats } from "../src/rpc/protocol.ts";
+import type { BackfillStats, SourceStats, TimeRange, WorkerStats } from "../src/rpc/protocol.ts";
 import type { TrustState } from "../src/trust/types.ts";
 import type { ManifestIntake } from "./manifest-intake.ts";
 import type { TrackPipeline } from "./track-pipeline.ts";
@@ -19,6 +19,7 @@ export interface StatsInput {
   readonly stored: readonly TimeRange[];
   readonly verified: readonly TimeRange[];
   readonly storage: StoreEstimate | undefined;
+  readonly backfill: BackfillStats | undefined;
 }
 
 const NO_SCORE: SourceScore = {
@@ -87,6 +88,7 @@ export function collectStats(input: StatsInput): WorkerStats {
     },
     stored: input.stored,
     storage: input.storage,
+    ...(input.backfill && { backfill: input.backfill }),
     verified: input.verified,
   };
 }

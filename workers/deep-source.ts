@@ -62,19 +62,26 @@ export class DeepTrack {
 
   /** Rejects when the store cannot be read. Sources that cannot tell at the moment have nothing fetchable. */
   async ranges(signal?: AbortSignal): Promise<DeepRanges> {
-    const { store, app, fetch } = this.#options;
-    const [stored, ...others] = await Promise.all([
-      store?.ranges(this.key, signal) ?? [],
-      orNothing(app?.ranges(this.key, signal), signal),
-      orNothing(fetch?.ranges(this.key, signal), signal),
+    const [stored, elsewhere] = await Promise.all([
+      this.#options.store?.ranges(this.key, signal) ?? [],
+      this.elsewhere(signal),
     ]);
-    const elsewhere = others.reduce<readonly GroupRange[]>((all, ranges) => union(all, ranges), []);
     const fetchable = subtract(elsewhere, stored);
     const all = union(stored, fetchable);
     const [first] = all;
     const last = all.at(-1);
     const missing = first && last ? subtract([{ first: first.first, last: last.last }], all) : [];
     return { stored, fetchable, missing };
+  }
+
+  /** What the app's source and relays say to have, stored or not. Who cannot tell at the moment has nothing. */
+  async elsewhere(signal?: AbortSignal): Promise<readonly GroupRange[]> {
+    const { app, fetch } = this.#options;
+    const [ofApp, ofRelays] = await Promise.all([
+      orNothing(app?.ranges(this.key, signal), signal),
+      orNothing(fetch?.ranges(this.key, signal), signal),
+    ]);
+    return union(ofApp, ofRelays);
   }
 
   /**

@@ -3,6 +3,7 @@ import type Hls from "hls.js";
 import type { HlsConfig } from "hls.js";
 import { CountersignError } from "../errors.ts";
 import type { OpenOptions, PeerOptions } from "../rpc/protocol.ts";
+import { parseReplay, type ReplayOptions } from "./replay-options.ts";
 
 /** A peer: its address, or address and certificate digests (for development). */
 export type PeerInput = string | PeerOptions;
@@ -10,13 +11,6 @@ export type PeerInput = string | PeerOptions;
 export interface TrustOptions {
   /** Ed25519 public keys that may sign: 32 bytes each, raw, as 64 hexadecimal digits, or as base64url. */
   readonly roots: readonly (string | Uint8Array)[];
-}
-
-export interface ReplayOptions {
-  /** Keep at most this much, in ms. Default 72 h. */
-  readonly maxAgeMs?: number;
-  /** Keep at most this many bytes. Default: a share of what the browser allows. */
-  readonly maxBytes?: number;
 }
 
 export interface PlayerOptions {
@@ -68,7 +62,6 @@ export interface PlayerEnvironment {
 export const DEFAULT_TARGET_LATENCY_MS = 400;
 const MIN_TARGET_LATENCY_MS = 50;
 const MAX_TARGET_LATENCY_MS = 30_000;
-export const DEFAULT_REPLAY_AGE_MS: number = 72 * 60 * 60 * 1000;
 const DEFAULT_VERSIONS: readonly string[] = ["moqt-18"];
 
 /** draft-ietf-moq-transport-18 §2.4.1: a namespace has 1 to 32 fields. */
@@ -277,16 +270,6 @@ function parseDiscover(discover: PlayerOptions["discover"]): Pick<OpenOptions, "
     );
   }
   return { discover: { hosts: [...hosts] } };
-}
-
-function parseReplay(replay: boolean | ReplayOptions): OpenOptions["replay"] {
-  if (typeof replay === "boolean")
-    return { enabled: replay, maxAgeMs: DEFAULT_REPLAY_AGE_MS, maxBytes: undefined };
-  const { maxAgeMs = DEFAULT_REPLAY_AGE_MS, maxBytes } = replay;
-  if (!(maxAgeMs > 0) || (maxBytes !== undefined && !(maxBytes > 0))) {
-    refuse("replay has a limit that is not above 0.", "Pass replay: false to keep nothing.");
-  }
-  return { enabled: true, maxAgeMs, maxBytes };
 }
 
 /** 64 hexadecimal digits, base64url or base64; undefined for anything else. */

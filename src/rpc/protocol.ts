@@ -42,6 +42,11 @@ export interface OpenOptions {
     readonly enabled: boolean;
     readonly maxAgeMs: number;
     readonly maxBytes: number | undefined;
+    /** How far back the store is filled from relays in the background; absent: not. */
+    readonly backfillMs?: number;
+    readonly store?: "indexeddb" | "opfs";
+    /** A module whose default export is, or makes, the app's own GroupSource. */
+    readonly sourceUrl?: string;
   };
   /** Draft versions to offer, best first. */
   readonly versions: readonly string[];
@@ -93,6 +98,20 @@ export interface TimeRange {
   readonly endMs: number;
 }
 
+/** How the background fill of the store fares. */
+export interface BackfillStats {
+  /** looking: at what is stored. filling. waiting: live comes first. full: the store's budget is used up. failed: tried again later. done: all that can be had is there. */
+  readonly state: "looking" | "filling" | "waiting" | "full" | "failed" | "done";
+  /** Groups of all tracks in the window, as far as it has been looked at. */
+  readonly wantedGroups: number;
+  readonly storedGroups: number;
+  /** Nobody has them. */
+  readonly missingGroups: number;
+  readonly fetchedGroups: number;
+  readonly fetchedBytes: number;
+  readonly error?: ErrorData;
+}
+
 export interface WorkerStats {
   readonly sources: readonly SourceStats[];
   readonly trust: TrustState;
@@ -111,6 +130,8 @@ export interface WorkerStats {
   readonly bytes: { readonly received: number; readonly delivered: number };
   readonly stored: readonly TimeRange[];
   readonly storage: StoreEstimate | undefined;
+  /** Absent without `replay.backfill`, and before playback began. */
+  readonly backfill?: BackfillStats;
   readonly verified: readonly TimeRange[];
 }
 
