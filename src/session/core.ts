@@ -63,6 +63,8 @@ export interface RequestState {
   readonly updatesIn: Parameters[];
   goawayReceived: boolean;
   goawaySent: boolean;
+  /** The peer has ended its half of the stream: it can say nothing more about this request. */
+  peerFinished: boolean;
   publisher?: PublisherState;
   subscriber?: SubscriberState;
   /** SUBSCRIBE_NAMESPACE of ours: what the peer has told, by key. */
@@ -139,6 +141,7 @@ export class SessionCore {
       updatesIn: [],
       goawayReceived: false,
       goawaySent: false,
+      peerFinished: false,
       namespaces: new Map(),
       prefix: "prefix" in message ? message.prefix : undefined,
       fetchDataStarted: false,

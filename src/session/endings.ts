@@ -85,6 +85,7 @@ export function onData(
 export function onFinished(core: SessionCore, stream: StreamHandle): void {
   const request = core.requests.get(stream);
   if (!request) return;
+  request.peerFinished = true;
   const { type } = request.message;
   if (!request.ours) {
     switch (type) {

@@ -337,3 +337,33 @@ describe("limits", () => {
     expect(bench.session.openRequests).toBe(MAX_PEER_REQUESTS);
   });
 });
+
+describe("a second subscription to a track (§5.1)", () => {
+  test("is refused while the first one stands", () => {
+    const bench = new Bench("server");
+    serve(bench);
+    const second = bench.peerRequest({ type: "subscribe", track: video });
+    expect(bench.sent(second)).toMatchObject({ type: "request-error", errorCode: DUPLICATE_SUBSCRIPTION });
+  });
+
+  test("takes the place of one whose half of the stream the peer has ended: it cancelled that by STOP_SENDING, which not every host tells us of", () => {
+    const bench = new Bench("server");
+    const first = serve(bench);
+    bench.do({ type: "request-finished", stream: first });
+    expect(bench.ended(first)).toEqual([]);
+    const second = bench.peerRequest({ type: "subscribe", track: video });
+    expect(bench.ended(first)).toMatchObject([{ end: { cause: "cancelled-by-peer" } }]);
+    expect(bench.last("requested")).toMatchObject({ stream: second });
+    accept(bench, second);
+    expect(bench.sent(second)).toMatchObject({ type: "subscribe-ok" });
+    expect(bench.closing).toBeUndefined();
+  });
+
+  test("leaves a subscription to another track alone that the peer will not update any more", () => {
+    const bench = new Bench("server");
+    const first = serve(bench);
+    bench.do({ type: "request-finished", stream: first });
+    bench.peerRequest({ type: "subscribe", track: audio });
+    expect(bench.ended(first)).toEqual([]);
+  });
+});

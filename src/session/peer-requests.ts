@@ -3,6 +3,7 @@ import { requestErrors } from "../wire/codes.ts";
 import type { ControlMessage, FetchMessage, Parameters, RequestMessage } from "../wire/messages.ts";
 import type { VarInt } from "../wire/varint.ts";
 import { type RequestState, type SessionCore, subscriptionTrack, trackOfRequest } from "./core.ts";
+import { onCancelled } from "./endings.ts";
 import { endsBefore, joiningRange, refusal, resolveFilter, UNFILTERED } from "./filters.ts";
 import { EXCESSIVE_LOAD_RETRY_MS, MAX_PEER_REQUESTS, MAX_WAITING_JOINS } from "./limits.ts";
 import { isRefusedNamespace, overlaps } from "./namespaces.ts";
@@ -33,6 +34,7 @@ export function admit(core: SessionCore, stream: StreamHandle, first: ControlMes
   }
   core.peerIds.use(first.requestId);
   const message = resolveTokens(core, first);
+  if (message.type === "subscribe") endGivenUp(core, message);
   const refused = refusalBeforeApplication(core, message);
   const request = core.register(stream, message, false);
   if (refused) {
@@ -72,6 +74,16 @@ function resolveTokens(core: SessionCore, message: RequestMessage): RequestMessa
     authorizationTokens: core.tokens.resolve(authorizationTokens),
   };
   return { ...message, parameters };
+}
+
+/**
+ * Ends the peer's subscription to this track when the peer has ended its half of it. §3.3.2 lets a peer that did so cancel by STOP_SENDING alone, which
+ * overtakes nothing and which some hosts tell of at the next write only (Node), if there ever is one: asking for the track again is then the first we hear of
+ * it. moq-relay 0.17 does this whenever its last subscriber leaves and another comes.
+ */
+function endGivenUp(core: SessionCore, message: Extract<RequestMessage, { type: "subscribe" }>): void {
+  const before = core.published.get(trackOfRequest(message) ?? "");
+  if (before && !before.ours && before.peerFinished) onCancelled(core, before.stream, undefined);
 }
 
 function refusalBeforeApplication(core: SessionCore, message: RequestMessage): RefusalBody | undefined {
