@@ -42,7 +42,7 @@ function fromAddress(params: URLSearchParams): DemoConfig | undefined {
   };
 }
 
-/** Options that the address bar may add to either: `?target=150&resume=position&replay=off&discover`. */
+/** Options that the address bar may add to either: `?target=150&resume=position&replay=off&discover&draft=moqt-18`. */
 export function optionsFromAddress(params: URLSearchParams): Partial<PlayerOptions> {
   const target = params.get("target");
   return {
@@ -50,6 +50,7 @@ export function optionsFromAddress(params: URLSearchParams): Partial<PlayerOptio
     ...(params.get("resume") === "position" && { resume: "position" as const }),
     ...(params.get("replay") === "off" && { replay: false }),
     ...(params.has("discover") && { discover: true }),
+    ...(params.has("draft") && { versions: list(params, "draft") }),
   };
 }
 

@@ -29,6 +29,7 @@ async function stayConnected(
         {
           url: flags.relay,
           certificateHashes: flags.certificateHashes,
+          ...(flags.drafts && { versions: flags.drafts }),
           connectTimeoutMs: CONNECT_TIMEOUT_MS,
           liveness: {},
           implementation: "countersign publisher",

@@ -1,6 +1,8 @@
 /** The publisher's command line. */
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import type { Version } from "../../../src/wire/codec.ts";
+import { codecFor, supportedVersions } from "../../../src/wire/registry.ts";
 
 export interface PublisherFlags {
   readonly relay: string;
@@ -15,6 +17,8 @@ export interface PublisherFlags {
   readonly seed: Uint8Array | undefined;
   readonly startupDelayMs: number;
   readonly stopAfterMs: number | undefined;
+  /** Drafts to offer, best first; undefined: all we speak. */
+  readonly drafts: readonly Version[] | undefined;
 }
 
 export const PUBLISHER_USAGE = `Publishes a looped clip as a MoQ broadcast: its chunks, its signed manifests, or both.
@@ -29,7 +33,8 @@ export const PUBLISHER_USAGE = `Publishes a looped clip as a MoQ broadcast: its 
   --publish-chunks[=BOOL]      publish media                              (true)
   --seed FILE                  the signer's Ed25519 seed, 64 hex digits
   --startup-delay-ms MS        wait before the first object               (0)
-  --stop-after MS              end by itself after that long`;
+  --stop-after MS              end by itself after that long
+  --draft NAME                 MOQT draft to offer, may be repeated       (all: ${supportedVersions.join(", ")})`;
 
 /** parseArgs knows no optional values: `--flag` becomes `--flag=true`. */
 function withValues(args: readonly string[], names: readonly string[]): string[] {
@@ -70,6 +75,7 @@ export function parsePublisherFlags(args: readonly string[]): PublisherFlags {
       seed: { type: "string" },
       "startup-delay-ms": { type: "string", default: "0" },
       "stop-after": { type: "string" },
+      draft: { type: "string", multiple: true, default: [] },
     },
   });
   if (values.relay === undefined) throw new Error("--relay is missing");
@@ -91,5 +97,6 @@ export function parsePublisherFlags(args: readonly string[]): PublisherFlags {
         : hex("the seed file", readFileSync(values.seed, "utf8").trim(), 32),
     startupDelayMs: whole("startup-delay-ms", values["startup-delay-ms"]),
     stopAfterMs: values["stop-after"] === undefined ? undefined : whole("stop-after", values["stop-after"]),
+    drafts: values.draft.length === 0 ? undefined : values.draft.map((name) => codecFor(name).version),
   };
 }
