@@ -1,0 +1,56 @@
+/** Installing a peer at its pinned version, once, below .cache/interop. */
+import { randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { findOnPath, progress, run, SetupError } from "../../scripts/commands.ts";
+import { withLock } from "../../scripts/lock.ts";
+import type { PeerDefinition } from "./peers.ts";
+
+const CACHE = resolve(fileURLToPath(import.meta.url), "..", "..", "..", ".cache", "interop");
+
+/** Where this version of the peer is kept: another version has another folder, so a cache is never stale. */
+export function folderOf(peer: Pick<PeerDefinition, "name" | "version">, cache = CACHE): string {
+  return join(cache, `${peer.name}-${peer.version.replace(/[^0-9A-Za-z.+-]/g, "_")}`);
+}
+
+/** The command that installs the peer below `root`: exact version, only what a relay on loopback needs. Undefined when it is installed by hand. */
+export function installCommand(
+  peer: PeerDefinition,
+  root: string,
+): { readonly program: string; readonly args: readonly string[] } | undefined {
+  const { install, version } = peer;
+  if (install.tool !== "cargo") return undefined;
+  const features = ["--no-default-features", "--features", install.features.join(",")];
+  return {
+    program: "cargo",
+    args: ["install", install.crate, "--version", `=${version}`, ...features, "--root", root],
+  };
+}
+
+/** The peer's program, installed if need be. Throws a SetupError that says what is missing. */
+export async function ensurePeer(peer: PeerDefinition): Promise<string> {
+  const { install } = peer;
+  const folder = folderOf(peer);
+  if (install.tool !== "cargo") throw new SetupError(`${peer.name}: ${install.why}.`);
+  const program = join(folder, "bin", install.binary);
+  if (existsSync(program)) return program;
+  if (findOnPath("cargo") === undefined)
+    throw new SetupError(`${peer.name} is installed with cargo, which is not on PATH.`);
+  mkdirSync(CACHE, { recursive: true });
+  await withLock(join(CACHE, `${peer.name}.lock`), async () => {
+    if (existsSync(program)) return;
+    const building = join(CACHE, `building-${randomBytes(4).toString("hex")}`);
+    const command = installCommand(peer, building);
+    if (!command) return;
+    progress(`installing ${peer.name} ${peer.version} into ${folder} (once; some minutes)`);
+    try {
+      await run(command.program, command.args, { visible: true });
+      // The rename makes it visible whole or not at all.
+      renameSync(building, folder);
+    } finally {
+      rmSync(building, { recursive: true, force: true });
+    }
+  });
+  return program;
+}

@@ -1,0 +1,93 @@
+import { describe, expect, test } from "vitest";
+import { folderOf, installCommand } from "./install.ts";
+import { parseInteropOptions } from "./options.ts";
+import { isKnownLimit, PEERS, type PeerDefinition, peerNamed } from "./peers.ts";
+
+const relay = peerNamed("moq-relay");
+
+describe("the pinned versions", () => {
+  test("are exact: no range, no latest", () => {
+    for (const { install, version } of PEERS)
+      if (install.tool !== "by-hand") expect(version).toMatch(/^\d+\.\d+\.\d+$/);
+  });
+
+  test("are what cargo is told to install, below the folder that is given, with the features that are named and no others", () => {
+    const command = installCommand(relay, "some/folder");
+    expect(command?.program).toBe("cargo");
+    const args = command?.args.join(" ") ?? "";
+    expect(args).toContain(`install moq-relay --version =${relay.version} `);
+    expect(args).toContain("--no-default-features --features noq");
+    expect(args).toMatch(/--root some\/folder$/);
+  });
+
+  test("each have a folder of their own in the cache, so that a raised version is installed", () => {
+    const newer: PeerDefinition = { ...relay, version: "9.9.9" };
+    expect(folderOf(relay, "cache")).not.toBe(folderOf(newer, "cache"));
+    expect(folderOf({ name: "x", version: "../../y" }, "cache")).not.toContain("/y");
+  });
+
+  test("cannot be installed where the harness has no way to", () => {
+    expect(installCommand(peerNamed("moq-go"), "some/folder")).toBeUndefined();
+  });
+});
+
+describe("every peer", () => {
+  test("listens on loopback only, with the certificate it is given", () => {
+    for (const peer of PEERS) {
+      const args = peer.args({ port: 4567, certificateFile: "c.pem", keyFile: "k.pem" });
+      expect(args.join(" ")).toContain("127.0.0.1:4567");
+      expect(args).toContain("c.pem");
+      expect(args).toContain("k.pem");
+      expect(args.join(" ")).not.toContain("0.0.0.0");
+    }
+  });
+
+  test("has a name that no other has", () => {
+    expect(new Set(PEERS.map(({ name }) => name)).size).toBe(PEERS.length);
+  });
+});
+
+describe("a known limit", () => {
+  const peer: PeerDefinition = {
+    ...relay,
+    limits: { fetch: [{ words: /not supported/ }], update: [{ words: /never/, drafts: ["moqt-14"] }] },
+  };
+
+  test("holds for its scenario and in its words only", () => {
+    expect(isKnownLimit(peer, "fetch", "moqt-18", "The peer refused: not supported")).toBe(true);
+    expect(isKnownLimit(peer, "fetch", "moqt-18", "It hangs.")).toBe(false);
+    expect(isKnownLimit(peer, "subscribe", "moqt-18", "not supported")).toBe(false);
+  });
+
+  test("holds in its drafts only, where it names some", () => {
+    expect(isKnownLimit(peer, "update", "moqt-14", "never")).toBe(true);
+    expect(isKnownLimit(peer, "update", "moqt-18", "never")).toBe(false);
+  });
+});
+
+describe("the command line", () => {
+  const both = ["moqt-18", "moqt-14"] as const;
+
+  test("tries every draft that both speak unless it is told which", () => {
+    expect(parseInteropOptions(["moq-relay"], both).drafts).toEqual(["moqt-18", "moqt-14"]);
+    expect(parseInteropOptions(["moq-relay", "--draft", "moqt-14"], both).drafts).toEqual(["moqt-14"]);
+    expect(parseInteropOptions(["moq-go"], both).drafts).toEqual(["moqt-18"]);
+  });
+
+  test("refuses a draft that one of them does not speak, and names those that both do", () => {
+    expect(() => parseInteropOptions(["moq-go", "--draft", "moqt-14"], both)).toThrow(
+      '"moqt-14" is not a draft that both speak: moqt-18.',
+    );
+  });
+
+  test("names the peers there are when it is asked for none of them", () => {
+    expect(() => parseInteropOptions(["some-relay"])).toThrow(/There are: moq-relay, moq-go/);
+    expect(() => parseInteropOptions([])).toThrow("Name one peer.");
+    expect(() => parseInteropOptions(["moq-relay", "moq-go"])).toThrow("Name one peer.");
+  });
+
+  test("takes scenarios by parts of their names, a program of the user's, and JSON", () => {
+    const options = parseInteropOptions(["moq-relay", "--only", "fetch", "--binary", "./relay", "--json"]);
+    expect(options).toMatchObject({ only: ["fetch"], binary: "./relay", json: true, verbose: false });
+  });
+});

@@ -1,0 +1,108 @@
+/**
+ * The peers that others wrote: which version, how it is installed and started, what it speaks, and what it is known not to do.
+ *
+ * A limit listed here never hides a mistake of ours: it holds for a scenario only when the peer refuses in the words given, and those words are
+ * shown. What fails in any other way fails the run.
+ */
+import type { Version } from "../../src/wire/codec.ts";
+
+export type Install =
+  | {
+      readonly tool: "cargo";
+      readonly crate: string;
+      readonly features: readonly string[];
+      readonly binary: string;
+    }
+  /** The harness cannot install it; `--binary` names a program that somebody built. */
+  | { readonly tool: "by-hand"; readonly why: string };
+
+export interface StartOptions {
+  readonly port: number;
+  readonly certificateFile: string;
+  readonly keyFile: string;
+  /** Addresses of other nodes to cluster with. */
+  readonly clusterWith?: readonly string[];
+}
+
+export interface Limit {
+  /** The peer's words, or those of the error that its behaviour leads to. */
+  readonly words: RegExp;
+  /** Where it holds only for some drafts. */
+  readonly drafts?: readonly Version[];
+}
+
+export interface PeerDefinition {
+  readonly name: string;
+  readonly version: string;
+  readonly install: Install;
+  /** Drafts that it speaks over WebTransport, as far as we know some of them. */
+  readonly drafts: readonly Version[];
+  /** Path of its WebTransport endpoint. */
+  readonly path: string;
+  readonly args: (options: StartOptions) => readonly string[];
+  /** Nodes of it can be joined by an address given to one of them. */
+  readonly clusters: boolean;
+  /** How it is made to send GOAWAY; undefined: it cannot be. */
+  readonly goawayOn?: "SIGTERM";
+  /** By name of scenario. */
+  readonly limits: Readonly<Record<string, readonly Limit[]>>;
+}
+
+const MOQ_RELAY: PeerDefinition = {
+  name: "moq-relay",
+  version: "0.17.10",
+  install: { tool: "cargo", crate: "moq-relay", features: ["noq"], binary: "moq-relay" },
+  drafts: ["moqt-19", "moqt-18", "moqt-17", "moqt-16", "moqt-15", "moqt-14"],
+  path: "/",
+  clusters: true,
+  goawayOn: "SIGTERM",
+  args: ({ port, certificateFile, keyFile, clusterWith = [] }) => [
+    ...["--listen", `127.0.0.1:${port}`],
+    ...["--listen-tls-cert", certificateFile, "--listen-tls-key", keyFile],
+    ...["--auth-public", "**"],
+    ...["--drain-timeout", "3s"],
+    // The other node's certificate is as self-signed as ours, and loopback is all there is between them.
+    ...(clusterWith.length > 0 ? ["--connect-tls-insecure=true"] : []),
+    ...clusterWith.flatMap((url) => ["--cluster-connect", url]),
+  ],
+  limits: {
+    "fetch, several groups": [{ words: /FETCH spanning several groups not supported/ }],
+    "joining fetch": [{ words: /FETCH spanning several groups not supported|joining filter not supported/ }],
+    "track status": [{ words: /TRACK_STATUS is not supported/ }],
+    "update with forward 0 and 1": [{ words: /FORWARD=0 not supported/ }],
+  },
+};
+
+const MOQ_GO: PeerDefinition = {
+  name: "moq-go",
+  version: "of your build",
+  install: {
+    tool: "by-hand",
+    why: "the harness does not install moq-go; build its cmd/relay with Go 1.26 and name it with --binary",
+  },
+  drafts: ["moqt-18"],
+  path: "/moq",
+  clusters: false,
+  goawayOn: "SIGTERM",
+  args: ({ port, certificateFile, keyFile }) => [
+    ...["-addr", `127.0.0.1:${port}`, "-cert", certificateFile, "-key", keyFile],
+    ...["-webtransport", "-webtransport-path", "/moq"],
+  ],
+  limits: {},
+};
+
+export const PEERS: readonly PeerDefinition[] = [MOQ_RELAY, MOQ_GO];
+
+/** Throws Error with the names there are. */
+export function peerNamed(name: string): PeerDefinition {
+  const peer = PEERS.find((candidate) => candidate.name === name);
+  if (peer) return peer;
+  throw new Error(`No peer is called "${name}". There are: ${PEERS.map((each) => each.name).join(", ")}.`);
+}
+
+/** Whether an error's text is what this peer is known to say to this scenario in this draft. */
+export function isKnownLimit(peer: PeerDefinition, scenario: string, draft: Version, text: string): boolean {
+  return (peer.limits[scenario] ?? []).some(
+    ({ words, drafts }) => words.test(text) && (drafts === undefined || drafts.includes(draft)),
+  );
+}
