@@ -7,7 +7,7 @@ import { argv, stderr } from "node:process";
 
 const BENCHMARKS: Readonly<Record<string, () => Promise<unknown>>> = {
   decode: () => import("./decode.ts"),
-  trust: () => import("./trust.ts"),
+  trust: () => import("./trust/trust.ts"),
   merge: () => import("./merge.ts"),
   replay: () => import("./replay/replay.ts"),
   pipeline: () => import("./pipeline/pipeline.ts"),

