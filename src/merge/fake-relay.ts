@@ -29,6 +29,8 @@ export class FakeRelay {
   send: (object: MoqObject, by: "subscription" | "fetch") => MoqObject | undefined = (object) => object;
   /** Nobody publishes the track here. */
   hasTrack = true;
+  /** False: FORWARD 0 is refused as NOT_SUPPORTED, as moq-relay 0.17 does. */
+  knowsStandby = true;
   /** Requests get no answer. */
   mute = false;
   up = true;
@@ -114,6 +116,11 @@ export class FakeRelay {
     return new CountersignError("connect-failed", `${this.name} is down.`, { peer: this.name });
   }
 
+  #demandForward(forward: boolean | undefined): void {
+    if (forward !== false || this.knowsStandby) return;
+    throw new CountersignError("request-rejected", "FORWARD=0 not supported.", { protocolCode: 0x3 });
+  }
+
   #give(sink: ObjectSink, object: MoqObject, by: "subscription" | "fetch"): void {
     const sent = this.send(object, by);
     if (sent === undefined) return;
@@ -164,6 +171,7 @@ export class FakeRelay {
         if (!this.#connections.has(connection)) throw new CountersignError("session-closed", "gone");
         if (!this.hasTrack)
           throw new CountersignError("request-rejected", "No such track.", { protocolCode: 0x10 });
+        this.#demandForward(options.forward);
         let ended: (end: SubscriptionEnd) => void = () => undefined;
         const subscriber: Subscriber = {
           sink,
@@ -188,6 +196,7 @@ export class FakeRelay {
           }),
           update: async (parameters) => {
             await Promise.resolve();
+            this.#demandForward(parameters.forward);
             subscriber.forward = parameters.forward ?? subscriber.forward;
           },
           cancel: () => subscriber.end({ reason: "cancelled" }),

@@ -355,6 +355,44 @@ describe("SourcePool, redundancy", () => {
     expect(relays[1]!.fetches).toEqual(["join 1"]);
   });
 
+  it("leaves a relay that cannot stand by unsubscribed, tells nobody of a problem, and asks it the moment it is needed", async () => {
+    const { air, start, relays, log, played, holes, expected } = broadcast(["a", "b"], { redundancy: 1 });
+    relays[1]!.knowsStandby = false;
+    start();
+    await settle();
+    await air(7);
+    expect(relays[1]!.sentObjects).toBe(0);
+    // Standing by is not asked for over and over.
+    expect(relays[1]!.subscribes).toBe(1);
+    relays[0]!.kill();
+    await settle();
+    expect(relays[1]!.subscribes).toBe(2);
+    await air(8);
+    expect(log).toContain("b active");
+    expect(log).not.toContain("b request-rejected");
+    expect(played).toEqual(expected(0, 15));
+    expect(holes).toEqual([]);
+  });
+
+  it("drops the subscription of a relay that cannot be told to pause, and takes it up again when it is needed", async () => {
+    const { air, start, relays, pool, log, played, expected } = broadcast(["a", "b"], { redundancy: 2 });
+    relays[0]!.knowsStandby = false;
+    relays[1]!.knowsStandby = false;
+    start();
+    await settle();
+    await air(5);
+    pool.setRedundancy(1);
+    await settle();
+    const before = relays.map((relay) => relay.sentObjects);
+    await air(5);
+    const sent = relays.map((relay, i) => relay.sentObjects - before[i]!);
+    expect(sent.toSorted()).toEqual([0, 5]);
+    relays[sent.indexOf(5)]!.kill();
+    await air(5);
+    expect(log.filter((line) => line.endsWith("request-rejected"))).toEqual([]);
+    expect(played).toEqual(expected(0, 15));
+  });
+
   it("does not switch back when the first one returns", async () => {
     const { air, start, relays, played, expected } = broadcast(["a", "b"], { redundancy: 1 });
     start();

@@ -11,6 +11,8 @@ import type { SourceId } from "./types.ts";
 
 /** REQUEST_ERROR code DOES_NOT_EXIST (§10.6): nobody publishes the track there, yet. */
 const DOES_NOT_EXIST = 0x10;
+/** REQUEST_ERROR code NOT_SUPPORTED (§10.6). */
+const NOT_SUPPORTED = 0x3;
 
 /** Where a track's objects go, by source. A TrackMerger is one; trust's intake of manifests another. */
 export interface FeedTarget {
@@ -60,6 +62,8 @@ export class TrackFeed {
   #cancelRetry: (() => void) | undefined;
   #furthest: Location | undefined;
   #sinceMs: number;
+  /** A SUBSCRIBE is under way. */
+  #asking = false;
   /** An object came since the latest subscription. */
   #served = false;
   #closed = false;
@@ -89,13 +93,19 @@ export class TrackFeed {
     return this.#furthest;
   }
 
-  /** FORWARD 1 or 0: a source that stands by is subscribed and costs no media bytes. */
+  /**
+   * FORWARD 1 or 0: a source that stands by is subscribed and costs no media bytes. Not every relay can do that (moq-relay 0.17 answers NOT_SUPPORTED); such a
+   * one is not subscribed while it stands by, and asked as soon as it is needed.
+   */
   setForward(forward: boolean): void {
     if (this.#closed || forward === this.#forward) return;
     this.#forward = forward;
     this.#sinceMs = this.#options.clock.now();
     const subscription = this.#subscription;
-    if (subscription === undefined) return;
+    if (subscription === undefined) {
+      if (forward && !this.#asking) this.#askNow();
+      return;
+    }
     subscription.update({ forward }).then(
       () => {
         if (forward && subscription === this.#subscription && this.#forward)
@@ -104,10 +114,9 @@ export class TrackFeed {
       (thrown: unknown) => {
         // A relay that cannot change a subscription can still make a new one.
         if (this.#closed || subscription !== this.#subscription) return;
-        this.#problem(thrown);
         this.#subscription = undefined;
         subscription.cancel();
-        this.#retry();
+        this.#refused(thrown, forward);
       },
     );
   }
@@ -130,6 +139,7 @@ export class TrackFeed {
     const { connection, report } = this.#options;
     const forward = this.#forward;
     let subscription: Subscription;
+    this.#asking = true;
     try {
       subscription = await connection.subscribe(
         {
@@ -142,11 +152,11 @@ export class TrackFeed {
         this.#sink(),
       );
     } catch (thrown) {
-      if (this.#closed) return;
-      this.#problem(thrown);
-      this.#retry();
+      this.#asking = false;
+      if (!this.#closed) this.#refused(thrown, forward);
       return;
     }
+    this.#asking = false;
     if (this.#closed) {
       subscription.cancel();
       return;
@@ -229,6 +239,21 @@ export class TrackFeed {
     }
   }
 
+  #refused(thrown: unknown, forward: boolean): void {
+    if (!forward && isNotSupported(thrown)) {
+      if (this.#forward) this.#askNow();
+      return;
+    }
+    this.#problem(thrown);
+    this.#retry();
+  }
+
+  #askNow(): void {
+    this.#cancelRetry?.();
+    this.#cancelRetry = undefined;
+    void this.#subscribe();
+  }
+
   #retry(): void {
     this.#cancelRetry = this.#options.clock.setTimer(this.#backoff.next(), () => {
       this.#cancelRetry = undefined;
@@ -254,6 +279,14 @@ export class TrackFeed {
       ...(error.section !== undefined && { section: error.section }),
     });
   }
+}
+
+function isNotSupported(thrown: unknown): boolean {
+  return (
+    thrown instanceof CountersignError &&
+    thrown.code === "request-rejected" &&
+    thrown.protocolCode === NOT_SUPPORTED
+  );
 }
 
 function notTooOld(needed: Location, largestGroup: VarInt): Location {
