@@ -55,6 +55,10 @@ export type ErrorCode =
   | "object-unsigned"
   | "object-mismatch"
   | "all-relays-lie"
+  // Encryption
+  | "encryption-unsupported"
+  | "key-unavailable"
+  | "decryption-failed"
   // Replay and storage
   | "storage-unavailable"
   | "storage-quota"

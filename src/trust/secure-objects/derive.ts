@@ -1,4 +1,4 @@
-/** Key, salt and nonce of one track and key id (draft-ietf-moq-secure-objects, "Key and Salt Derivation", "Nonce Formation"). */
+/** Key, salt and nonce of one track and key id (draft-ietf-moq-secure-objects-01, "Key and Salt Derivation", "Nonce Formation"). */
 import { CountersignError } from "../../errors.ts";
 import { utf8Encode } from "../../utf8.ts";
 import type { FullTrackName } from "../../wire/names.ts";
@@ -11,6 +11,9 @@ const KEY_LABEL = utf8Encode("MOQ 1.0 Secure Objects Secret key ");
 const SALT_LABEL = utf8Encode("MOQ 1.0 Secret salt ");
 /** The counter has 32 bits for the object id; beyond it the draft forbids to encrypt or decrypt. */
 const MAX_OBJECT_ID = 0xffff_ffff;
+
+/** A track_base_key: its bytes, or a WebCrypto key for HKDF that may derive bits and need not be extractable. */
+export type BaseKey = Uint8Array | CryptoKey;
 
 export interface DerivedKey {
   readonly key: Uint8Array<ArrayBuffer>;
@@ -26,26 +29,37 @@ export function serializedTrackName({ namespace, name }: FullTrackName): Uint8Ar
   return finish(writer);
 }
 
-/** What `baseKey` becomes for this suite, key id and track. */
+/** What `baseKey` becomes for this suite, key id and track. Rejects with "invalid-options" when it is no key for HKDF. */
 export async function deriveKey(
   suite: CipherSuite,
-  baseKey: Uint8Array,
+  baseKey: BaseKey,
   keyId: VarInt,
   track: FullTrackName,
 ): Promise<DerivedKey> {
   const { hash, id, cipherKeyBytes, authKeyBytes } = CIPHER_SUITES[suite];
   const subtle = subtleCrypto();
-  const secret = await subtle.importKey("raw", unshared(baseKey), "HKDF", false, ["deriveBits"]);
+  const secret =
+    baseKey instanceof Uint8Array
+      ? await subtle.importKey("raw", unshared(baseKey), "HKDF", false, ["deriveBits"])
+      : baseKey;
+  const name = serializedTrackName(track);
   const expand = async (label: Uint8Array, bytes: number) => {
     const writer = newWriter();
     writeBytes(writer, label);
-    writeBytes(writer, serializedTrackName(track));
+    writeBytes(writer, name);
     const tail = new Uint8Array(10);
     new DataView(tail.buffer).setUint16(0, id);
     new DataView(tail.buffer).setBigUint64(2, BigInt(keyId));
     writeBytes(writer, tail);
     const params = { name: "HKDF", hash, salt: new Uint8Array(0), info: finish(writer) };
-    return new Uint8Array(await subtle.deriveBits(params, secret, bytes * 8));
+    try {
+      return new Uint8Array(await subtle.deriveBits(params, secret, bytes * 8));
+    } catch (cause) {
+      throw new CountersignError("invalid-options", "A base key cannot be used with HKDF.", {
+        hint: 'Give its bytes, or a CryptoKey of algorithm "HKDF" with the usage "deriveBits".',
+        cause,
+      });
+    }
   };
   return {
     key: await expand(KEY_LABEL, cipherKeyBytes + authKeyBytes),
@@ -57,7 +71,7 @@ export async function deriveKey(
 export function nonceFor(salt: Uint8Array, group: VarInt, object: VarInt): Uint8Array<ArrayBuffer> {
   if (object > MAX_OBJECT_ID) {
     throw new CountersignError("malformed-track", `Object ${object} has too large an id to be encrypted.`, {
-      section: "draft-ietf-moq-secure-objects, Nonce Formation",
+      section: "draft-ietf-moq-secure-objects-01, Nonce Formation",
     });
   }
   const nonce = new Uint8Array(NONCE_BYTES);
