@@ -27,17 +27,21 @@ export interface OpeningLineOptions {
   readonly onTrouble: (error: CountersignError | undefined) => void;
 }
 
-interface Place {
-  /** Undefined: `step` is to be run when this place's turn has come. */
-  readonly object: Verified<MoqObject> | undefined;
-  readonly step: (() => void) | undefined;
+/** Something to do when its turn has come. */
+interface Step {
+  readonly step: () => void;
+}
+
+interface Waiting {
+  readonly object: Verified<MoqObject>;
   /** Settles without rejecting. */
-  opening: Promise<Verified<MoqObject> | CountersignError> | undefined;
+  opening: Promise<Verified<MoqObject> | CountersignError>;
+  failed: boolean;
 }
 
 export class OpeningLine {
   readonly #options: OpeningLineOptions;
-  readonly #line: Place[] = [];
+  readonly #line: (Step | Waiting)[] = [];
   #heldBytes = 0;
   #heldObjects = 0;
   #moving = false;
@@ -52,7 +56,9 @@ export class OpeningLine {
 
   push(object: Verified<MoqObject>): void {
     if (this.#closed) return;
-    this.#line.push({ object, step: undefined, opening: this.#open(object) });
+    const place: Waiting = { object, opening: Promise.resolve(object), failed: false };
+    this.#begin(place);
+    this.#line.push(place);
     this.#heldBytes += object.payload.byteLength;
     this.#heldObjects += 1;
     this.#relieve();
@@ -62,7 +68,7 @@ export class OpeningLine {
   /** Runs `step` when everything that was pushed before came out or was lost; at once when nothing waits. */
   after(step: () => void): void {
     if (this.#closed) return;
-    this.#line.push({ object: undefined, step, opening: undefined });
+    this.#line.push({ step });
     void this.#move();
   }
 
@@ -73,56 +79,52 @@ export class OpeningLine {
     this.#wake?.();
   }
 
-  async #open(object: Verified<MoqObject>): Promise<Verified<MoqObject> | CountersignError> {
-    try {
-      return await this.#options.open(object);
-    } catch (thrown) {
+  #begin(place: Waiting): void {
+    place.failed = false;
+    place.opening = this.#options.open(place.object).catch((thrown: unknown) => {
+      place.failed = true;
       return toCountersignError(thrown, "decryption-failed");
-    }
+    });
   }
 
   async #move(): Promise<void> {
     if (this.#moving) return;
     this.#moving = true;
     for (let place = this.#line[0]; place; place = this.#line[0]) {
-      const { object, step } = place;
-      if (!object) {
+      if ("step" in place) {
         this.#line.shift();
-        step?.();
+        place.step();
         continue;
       }
-      place.opening ??= this.#open(object);
       const opened = await place.opening;
       // Given up meanwhile, or closed.
       if (this.#line[0] !== place) continue;
       if (!(opened instanceof Error)) {
         this.#leave(place);
         this.#tell(undefined);
-        if (this.#options.resumeAt === "object" || object.group !== this.#lostGroup)
+        if (this.#options.resumeAt === "object" || place.object.group !== this.#lostGroup)
           this.#options.onObject(opened);
         continue;
       }
       this.#tell(opened);
       if (opened.code === "key-unavailable" && opened.retryAfterMs !== undefined) {
-        place.opening = undefined;
         await this.#pause(opened.retryAfterMs);
+        // What waits behind it waited for the same key: all are tried again, or each would cost a pause of its own.
+        for (const waiting of this.#line) if ("object" in waiting && waiting.failed) this.#begin(waiting);
       } else this.#lose(place, opened);
     }
     this.#moving = false;
   }
 
-  #leave(place: Place): void {
-    const at = this.#line.indexOf(place);
-    if (at < 0 || !place.object) return;
-    this.#line.splice(at, 1);
+  #leave(place: Waiting): void {
+    this.#line.splice(this.#line.indexOf(place), 1);
     this.#heldBytes -= place.object.payload.byteLength;
     this.#heldObjects -= 1;
   }
 
-  #lose(place: Place, error: CountersignError): void {
+  #lose(place: Waiting, error: CountersignError): void {
     const { object } = place;
     this.#leave(place);
-    if (!object) return;
     const told = this.#options.resumeAt === "group" && this.#lostGroup === object.group;
     this.#lostGroup = object.group;
     if (!told) this.#options.onLost(object, error);
@@ -130,7 +132,7 @@ export class OpeningLine {
 
   #relieve(): void {
     while (this.#heldBytes > MAX_HELD_BYTES || this.#heldObjects > MAX_HELD_OBJECTS) {
-      const oldest = this.#line.find(({ object }) => object !== undefined);
+      const oldest = this.#line.find((place) => "object" in place);
       if (!oldest) return;
       this.#lose(
         oldest,
