@@ -6,6 +6,7 @@ import {
   type JsonObject,
   type JsonValue,
   MANIFEST_PACKAGING,
+  SECURE_OBJECTS_SCHEME,
 } from "./types.ts";
 
 /** A media track as a publisher describes it. Units as in {@link CatalogTrack}. */
@@ -29,6 +30,13 @@ export interface MediaTrackDescription {
   readonly label?: string;
   readonly altGroup?: number;
   readonly targetLatency?: number;
+  /** The objects are MoQ Secure Objects. Base keys never stand in a catalog: whoever reads it could decrypt. */
+  readonly encryption?: {
+    /** As MSF names it, e.g. "aes-128-gcm-sha256". */
+    readonly cipherSuite: string;
+    /** What the publisher's key system calls the key. The Key ID that counts is the one that each object carries. */
+    readonly keyId: string;
+  };
   readonly maxGroupDuration?: number;
   /** `[media ms, step, [group, object], [step, step], clock ms, step]`, see TimelineTemplate. */
   readonly template?: readonly [
@@ -89,6 +97,11 @@ function trackObject(track: MediaTrackDescription): JsonObject {
   for (const name of FIELD_ORDER) {
     const value = track[name];
     if (value !== undefined) fields[name] = value;
+  }
+  if (track.encryption) {
+    fields["encryptionScheme"] = SECURE_OBJECTS_SCHEME;
+    fields["cipherSuite"] = track.encryption.cipherSuite;
+    fields["keyId"] = track.encryption.keyId;
   }
   // Last, for whoever reads the document with their eyes.
   if (track.initData !== undefined) fields["initData"] = base64(track.initData);

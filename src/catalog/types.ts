@@ -38,6 +38,9 @@ export const MAX_INIT_DATA_BYTES: number = 64 * 1024;
 /** Versions of MSF that this room reads: -00 wrote a number, later texts write the draft's name. */
 export const KNOWN_VERSIONS: readonly string[] = ["1", "draft-00", "draft-01"];
 
+/** MSF "Recommended encryption scheme": the one that there is. */
+export const SECURE_OBJECTS_SCHEME = "moq-secure-objects";
+
 /** How a track is encrypted (MSF "Content protection"); the key itself comes from the app. */
 export interface TrackEncryption {
   readonly scheme: string;

@@ -8,6 +8,8 @@ export interface BroadcastCatalogOptions {
   readonly epochMs: number;
   /** What players are asked to aim at, in milliseconds; left to them when not given. */
   readonly targetLatencyMs?: number;
+  /** How the media tracks are encrypted; absent: not. */
+  readonly encryption?: MediaTrackDescription["encryption"];
   /** Whether manifest tracks are announced. Default true. */
   readonly signed?: boolean;
 }
@@ -43,7 +45,7 @@ function ownFields(track: ClipTrack): Partial<MediaTrackDescription> {
 function describeTrack(
   cutter: GroupCutter,
   { clipTrack, initSegment }: CutterTrack,
-  { epochMs, targetLatencyMs }: BroadcastCatalogOptions,
+  { epochMs, targetLatencyMs, encryption }: BroadcastCatalogOptions,
 ): MediaTrackDescription {
   const { maxGroupTicks, regularGroupMs } = cutter.plan;
   return {
@@ -56,6 +58,7 @@ function describeTrack(
     timescale: MEDIA_TIMESCALE,
     ...bitratesOf(cutter, clipTrack.name),
     ...ownFields(clipTrack),
+    ...(encryption && { encryption }),
     ...(targetLatencyMs !== undefined && { targetLatency: targetLatencyMs }),
     maxGroupDuration: Math.ceil(maxGroupTicks / TICKS_PER_MS),
     // A template must be exact for the first sample of every group. Video begins where the group does; audio up to a frame later.
