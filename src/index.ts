@@ -2,6 +2,7 @@
 export type { CountersignErrorOptions, ErrorCode, ErrorData, ProtocolDetail } from "./errors.ts";
 export { CountersignError } from "./errors.ts";
 export type { RejectReason, SourceScore, SourceState } from "./merge/types.ts";
+export type { EncryptionOptions, KeyInput } from "./playback/key-options.ts";
 export { createPlayer } from "./playback/player.ts";
 export type { PeerInput, PlayerOptions, TrustOptions } from "./playback/player-options.ts";
 export type { PlaybackStats, Player, PlayerEvents, PlayerStats } from "./playback/player-types.ts";
@@ -16,4 +17,5 @@ export type {
   TrackDescription,
   WorkerStats,
 } from "./rpc/protocol.ts";
+export type { KeyRequest } from "./trust/secure-objects/track-keys.ts";
 export type { TrustState } from "./trust/types.ts";

@@ -15,6 +15,7 @@ import type { ReplayStore } from "../src/replay/types.ts";
 import type {
   DiscoverOptions,
   OpenOptions,
+  PageApi,
   PlayheadReport,
   ResourceRequest,
   ResourceResponse,
@@ -44,6 +45,7 @@ import { Playing } from "./playing.ts";
 import { RelayDiscovery } from "./relay-discovery.ts";
 import { keepCatalog, readCatalog } from "./stored-broadcast.ts";
 import { TimeRanges } from "./time-ranges.ts";
+import { type Decryption, decryptionOf, NO_DECRYPTION } from "./track-decryption.ts";
 import { holeEvent, noteVerified, rejectedEvent } from "./track-news.ts";
 import type { TrackListener } from "./track-pipeline.ts";
 
@@ -75,6 +77,7 @@ export class BroadcastClient implements WorkerApi {
   readonly #verified = new TimeRanges();
   #events: MessagePort | undefined;
   #options: OpenOptions | undefined;
+  #decryption: Decryption = NO_DECRYPTION;
   #namespace: Namespace = [];
   #keyRing: KeyRing | undefined;
   #store: ReplayStore | undefined;
@@ -105,10 +108,11 @@ export class BroadcastClient implements WorkerApi {
   }
 
   /** Rejects with `invalid-options` or `crypto-unavailable`. Everything later is told by events. */
-  async open(options: OpenOptions, events: MessagePort): Promise<void> {
+  async open(options: OpenOptions, events: MessagePort, page?: PageApi): Promise<void> {
     if (this.#options || this.#closed) throw new CountersignError("internal", "A client is opened once.");
     this.#options = options;
     this.#events = events;
+    this.#decryption = decryptionOf(options, page);
     this.#namespace = namespaceOf(...options.broadcast);
     this.#position = new KeptPosition(this.#namespace, this.#clock);
     this.#keyRing = await KeyRing.create(options.roots);
@@ -284,6 +288,7 @@ export class BroadcastClient implements WorkerApi {
           store: this.#store,
           startWithMs: this.#options?.targetLatencyMs ?? 0,
           listener: this.#listener(),
+          decryption: this.#decryption,
           onCorrupt: (error) => this.#warn(error),
           ...(this.#manifests &&
             this.#objects && { peers: { manifests: this.#manifests, objects: this.#objects } }),
@@ -300,6 +305,7 @@ export class BroadcastClient implements WorkerApi {
     this.#fill?.close();
     this.#fill = undefined;
     this.#playing = playing;
+    this.#status?.forgetLocks();
     for (const { trust } of playing.pipelines)
       trust.on("successor", (successor) => this.#catalog?.follow(successor.streamId));
     this.#announced = undefined;
@@ -397,6 +403,7 @@ export class BroadcastClient implements WorkerApi {
       delivered: () => this.#status?.delivered(),
       rejected: (...lie) => this.#emit(rejectedEvent(...lie)),
       hole: (pipeline, hole) => this.#emit(holeEvent(pipeline, hole, this.#playing?.times.groupMs ?? 0)),
+      locked: (what, error) => this.#status?.locked(what, error),
       trust: () => this.#status?.update(),
       problem: (error) => this.#warn(error),
     };

@@ -3,6 +3,7 @@ import { manifestTrackName } from "../src/catalog/build.ts";
 import { CATALOG_TRACK_NAME } from "../src/catalog/types.ts";
 import { systemClock } from "../src/clock.ts";
 import { broadcastCatalog } from "../src/publish/broadcast-catalog.ts";
+import type { BroadcastEncryption } from "../src/publish/encryption.ts";
 import { GroupCutter } from "../src/publish/group-cutter.ts";
 import { generateStreamId, TrackSigner } from "../src/publish/signer.ts";
 import { CatalogSigner } from "../src/publish/signer-catalog.ts";
@@ -15,6 +16,7 @@ import type { Connection } from "../src/transport/connection.ts";
 import type { Dial } from "../src/transport/port.ts";
 import type { KeyStatements } from "../src/trust/envelope.ts";
 import type { SigningKey } from "../src/trust/keys.ts";
+import type { SealedObject } from "../src/trust/secure-objects/object-cipher.ts";
 import { namespaceOf, trackKey, trackOf } from "../src/wire/names.ts";
 import type { MoqObject } from "../src/wire/objects.ts";
 
@@ -80,6 +82,7 @@ export class MemoryBroadcast {
   /** The signer's clock; a restart takes a while, of which tests wait for nothing. */
   #clock = systemClock;
   readonly #signers = new Map<string, TrackSigner>();
+  readonly #sealed = new Map<string, SealedObject>();
   readonly #key: SigningKey;
 
   readonly #keyStatements: Partial<KeyStatements>;
@@ -148,6 +151,17 @@ export class MemoryBroadcast {
     this.#clock = { ...systemClock, now: () => systemClock.now() + tookMs };
   }
 
+  /** From here on this group is what `encryption` makes of it. */
+  async encrypt(encryption: BroadcastEncryption, group: number): Promise<void> {
+    for (const name of TRACKS) {
+      for (const { objectId, payload } of this.cutter.group(name, group))
+        this.#sealed.set(
+          `${name} ${group} ${objectId}`,
+          await encryption.seal(name, group, objectId, payload),
+        );
+    }
+  }
+
   /** Signs a group of every track and gives its manifests to the manifest peer. */
   async sign(group: number): Promise<void> {
     for (const name of TRACKS) {
@@ -168,8 +182,8 @@ export class MemoryBroadcast {
         });
         this.#signers.set(name, signer);
       }
-      for (const object of this.cutter.group(name, group)) {
-        await signer.add({ group, object: object.objectId, payload: object.payload, last: object.last });
+      for (const { objectId: object, payload, last } of this.cutter.group(name, group)) {
+        await signer.add({ group, object, payload, ...this.#sealed.get(`${name} ${group} ${object}`), last });
       }
     }
   }
@@ -183,7 +197,8 @@ export class MemoryBroadcast {
     for (const name of TRACKS) {
       const server = this.peer(url).serve(name);
       for (const { objectId, payload } of this.cutter.group(name, group)) {
-        const object = change(moqObject(group, objectId, payload));
+        const sealed = this.#sealed.get(`${name} ${group} ${objectId}`);
+        const object = change({ ...moqObject(group, objectId, payload), ...sealed });
         if (object) server.publish(object, FLAGS);
       }
       server.endSubgroup(group, 0, { clean: true, endOfGroup: true });

@@ -39,6 +39,7 @@ export class ClientStatus {
   #fatal: CountersignError | undefined;
   #catalogProblem: CountersignError | undefined;
   #liars: CountersignError | undefined;
+  readonly #locked = new Map<string, CountersignError>();
   #lastDeliveryMs: number | undefined;
   #closed = false;
 
@@ -72,6 +73,18 @@ export class ClientStatus {
   catalogProblem(error: CountersignError | undefined): void {
     this.#catalogProblem = error;
     this.update();
+  }
+
+  /** Media of this name cannot be decrypted, or can again. */
+  locked(what: string, error: CountersignError | undefined): void {
+    if (error) this.#locked.set(what, error);
+    else this.#locked.delete(what);
+    this.update();
+  }
+
+  /** Another presentation: what could not be decrypted of the last one is of no interest. */
+  forgetLocks(): void {
+    this.#locked.clear();
   }
 
   /** Verified media came: whoever was said to lie, somebody does not. */
@@ -128,6 +141,7 @@ export class ClientStatus {
       playable,
       storedOnly: playing?.live === false && playable,
       blocked: this.#blocked(playing),
+      locked: [...this.#locked.values()][0],
       ended: false,
       atLiveEdge,
     });

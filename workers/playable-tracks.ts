@@ -1,9 +1,15 @@
 /** Which tracks of a catalog are played, and as what. */
 import { fullTrackName, initDataOf, manifestTrackFor, mediaTracks } from "../src/catalog/lookup.ts";
-import type { Catalog, CatalogTrack } from "../src/catalog/types.ts";
+import {
+  type Catalog,
+  type CatalogTrack,
+  SECURE_OBJECTS_SCHEME,
+  type TrackEncryption,
+} from "../src/catalog/types.ts";
 import { CountersignError } from "../src/errors.ts";
 import { readInitSegment } from "../src/playback/init-segment.ts";
 import type { PlayableTrack } from "../src/playback/types.ts";
+import { suiteByCatalogName } from "../src/trust/secure-objects/suites.ts";
 import { type Namespace, namespaceKey } from "../src/wire/names.ts";
 
 /** Length of a group assumed when the catalog does not say. */
@@ -30,11 +36,25 @@ function playable(catalog: Catalog, track: CatalogTrack, namespace: Namespace): 
     height: track.height,
     framerate: track.framerate,
     lang: track.lang,
+    ...(track.encryption && { encryption: encryptionOf(track.name, track.encryption) }),
   };
 }
 
+function encryptionOf(
+  name: string,
+  { scheme, cipherSuite, keyId }: TrackEncryption,
+): NonNullable<PlayableTrack["encryption"]> {
+  const suite = scheme === SECURE_OBJECTS_SCHEME ? suiteByCatalogName(cipherSuite) : undefined;
+  if (suite) return { suite, catalogKeyId: keyId };
+  throw new CountersignError(
+    "encryption-unsupported",
+    `Track "${name}" is encrypted with ${cipherSuite ?? "no cipher suite"} of ${scheme}, which this player does not know.`,
+    { hint: `Publish it with ${SECURE_OBJECTS_SCHEME} and, for example, aes-128-gcm-sha256.` },
+  );
+}
+
 /**
- * The first video and the first audio track that are signed and packaged as CMAF. Throws CountersignError `media-unsupported` when there is neither, `catalog-malformed` or
+ * The first video and the first audio track that are signed and packaged as CMAF. Throws CountersignError `media-unsupported` when there is neither, `encryption-unsupported`, `catalog-malformed` or
  * `media-error` when one of them contradicts itself.
  */
 export function choosePlayableTracks(catalog: Catalog, namespace: Namespace): readonly PlayableTrack[] {

@@ -91,3 +91,14 @@ test("a catalog that is held back makes it stale, with the reason, however good 
   const error = new CountersignError("manifest-expired", "a newer catalog");
   expect(derivePlayerState({ ...playing, catalogHeldBack: error })).toEqual({ state: "stale", error });
 });
+
+test("what nobody can decrypt is locked, unless something worse is wrong, and offline says so too", () => {
+  const locked = new CountersignError("key-unavailable", "no key");
+  expect(derivePlayerState({ ...playing, locked })).toEqual({ state: "locked", error: locked });
+  expect(stateOf({ locked, atLiveEdge: false, playable: false })).toBe("locked");
+  expect(stateOf({ locked, trust: "stale" })).toBe("stale");
+  expect(derivePlayerState({ ...playing, locked, storedOnly: true })).toEqual({
+    state: "offline",
+    error: locked,
+  });
+});

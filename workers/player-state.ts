@@ -23,6 +23,8 @@ export interface PlayerFacts {
   readonly storedOnly: boolean;
   /** Why no relay gives anything that may be played, although some are or were there. */
   readonly blocked: CountersignError | undefined;
+  /** Why what is delivered cannot be decrypted at present. */
+  readonly locked?: CountersignError | undefined;
   /** The broadcast said that it is over. */
   readonly ended: boolean;
   readonly atLiveEdge: boolean;
@@ -60,7 +62,7 @@ export function derivePlayerState(facts: PlayerFacts): DerivedState {
   const pending = facts.manifestPeers.connecting + facts.relays.connecting > 0;
   // What is stored goes on playing until live media take its place, however many peers answer meanwhile.
   if (facts.playable && (facts.storedOnly || (!reachable && !pending)))
-    return { state: "offline", error: facts.relays.error ?? facts.manifestPeers.error };
+    return { state: "offline", error: facts.locked ?? facts.relays.error ?? facts.manifestPeers.error };
   if (!facts.catalog) {
     if (facts.manifestPeers.open > 0) return { state: "waiting", error: facts.manifestPeers.error };
     return { state: "connecting", error: facts.manifestPeers.error };
@@ -79,6 +81,7 @@ export function derivePlayerState(facts: PlayerFacts): DerivedState {
       ),
     };
   }
+  if (facts.locked) return { state: "locked", error: facts.locked };
   if (facts.blocked) return { state: "blocked", error: facts.blocked };
   if (!facts.delivering) {
     if (facts.trust === "waiting" && facts.manifestPeers.open > 0)

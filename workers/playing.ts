@@ -14,10 +14,15 @@ import type { PlayableTrack } from "../src/playback/types.ts";
 import type { GroupSource, ReplayStore } from "../src/replay/types.ts";
 import type { TimeRange, TrackDescription } from "../src/rpc/protocol.ts";
 import type { KeyRing } from "../src/trust/key-ring.ts";
+import type { TrackOpener } from "../src/trust/secure-objects/track-opener.ts";
+import type { Verified } from "../src/trust/types.ts";
 import { type Namespace, trackOf } from "../src/wire/names.ts";
+import type { MoqObject } from "../src/wire/objects.ts";
+import type { VarInt } from "../src/wire/varint.ts";
 import { DeepBroadcast } from "./deep-broadcast.ts";
 import { type BroadcastTimes, choosePlayableTracks, timesOf } from "./playable-tracks.ts";
 import { StoredTrack } from "./stored-broadcast.ts";
+import { type Decryption, openAll, openerOf } from "./track-decryption.ts";
 import { type TrackListener, TrackPipeline } from "./track-pipeline.ts";
 
 /** Stored groups listed when there is no live stream: two hours, which hls.js reads in a few milliseconds, once. */
@@ -33,6 +38,7 @@ export interface PlayingOptions {
   /** Media that must be there before the page begins, so that it does not begin with a stall. */
   readonly startWithMs: number;
   readonly listener: TrackListener;
+  readonly decryption: Decryption;
   readonly onCorrupt: (error: CountersignError) => void;
   /** Whom older media can be fetched from, once they are connected; also while what is stored is played. */
   readonly peers?: Pools;
@@ -47,6 +53,7 @@ interface Pools {
 
 interface PlayingTrack {
   readonly playable: PlayableTrack;
+  readonly opener: TrackOpener | undefined;
   readonly stored: StoredTrack | undefined;
   readonly window: TrackWindow;
   /** Undefined when only stored media is played. */
@@ -78,8 +85,7 @@ export class Playing {
       epochMs: this.times.epochMs,
       windows: this.#tracks.map(({ window }) => window),
       startWithMs: options.startWithMs,
-      loadStored: async (name, group, signal) =>
-        (await this.deep.track(name)?.group(group, { ...(signal && { signal }) }))?.objects,
+      loadStored: (name, group, signal) => this.#loadStored(name, group, signal),
     });
     const { namespace, streamId, keyRing, clock, store, app, peers, onCorrupt } = options;
     this.deep = new DeepBroadcast({
@@ -163,18 +169,37 @@ export class Playing {
     for (const { pipeline } of this.#tracks) pipeline?.close();
   }
 
+  /** Stored as it was carried; opened on the way out. */
+  async #loadStored(
+    name: string,
+    group: VarInt,
+    signal: AbortSignal,
+  ): Promise<readonly Verified<MoqObject>[] | undefined> {
+    const { clock, listener } = this.#options;
+    const found = (await this.deep.track(name)?.group(group, { signal }))?.objects;
+    const opener = this.#tracks.find(({ playable }) => playable.name === name)?.opener;
+    if (!opener || !found) return found;
+    const onTrouble = (error: CountersignError | undefined): void =>
+      listener.locked(`${name}, stored`, error);
+    return openAll(opener, found, { clock, signal, onTrouble });
+  }
+
   #track(playable: PlayableTrack): PlayingTrack {
-    const { namespace, streamId, keyRing, clock, store, listener } = this.#options;
+    const { namespace, streamId, keyRing, clock, store, listener, decryption } = this.#options;
+    const opener = openerOf(playable, namespace, decryption, clock);
     const stored = store && new StoredTrack({ store, track: trackOf(namespace, playable.name), streamId });
     if (!this.live)
       return {
         playable,
+        opener,
         stored,
         window: new TrackWindow(playable, { maxSegments: STORED_SEGMENTS }),
         pipeline: undefined,
       };
-    const pipeline = new TrackPipeline({ playable, namespace, streamId, keyRing, clock, store, listener });
-    return { playable, stored, window: pipeline.window, pipeline };
+    const pipeline = new TrackPipeline({
+      ...{ playable, namespace, streamId, keyRing, clock, store, listener, opener },
+    });
+    return { playable, opener, stored, window: pipeline.window, pipeline };
   }
 
   #bound(

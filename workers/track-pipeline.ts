@@ -1,8 +1,8 @@
 /**
  * One media track from relays to the window: merger, sequencer and store joined. Wiring only; what each part does is told in its own room.
  *
- *   relays ─► pool ─► merger ─► sequencer ─► window          manifest peers ─► intake ─► trust
- *                        └────► store                                                  └─► merger, sequencer
+ *   relays ─► pool ─► merger ─► sequencer ─► (decryption) ─► window          manifest peers ─► intake ─► trust
+ *                        └────► store                                                                  └─► merger, sequencer
  */
 
 import { manifestTrackName } from "../src/catalog/build.ts";
@@ -20,6 +20,8 @@ import type { PlayableTrack } from "../src/playback/types.ts";
 import { storedTrackKey } from "../src/replay/track-key.ts";
 import type { ReplayStore } from "../src/replay/types.ts";
 import type { KeyRing } from "../src/trust/key-ring.ts";
+import { OpeningLine } from "../src/trust/secure-objects/opening-line.ts";
+import type { TrackOpener } from "../src/trust/secure-objects/track-opener.ts";
 import { SignedTrackTrust } from "../src/trust/track-trust.ts";
 import type { TrustState, Verified } from "../src/trust/types.ts";
 import { type Namespace, trackOf } from "../src/wire/names.ts";
@@ -39,6 +41,8 @@ export interface TrackPipelineOptions {
   readonly clock: Clock;
   readonly store: ReplayStore | undefined;
   readonly listener: TrackListener;
+  /** Undefined: the track is not encrypted. */
+  readonly opener?: TrackOpener | undefined;
 }
 
 export interface TrackListener {
@@ -55,6 +59,8 @@ export interface TrackListener {
   ): void;
   hole(pipeline: TrackPipeline, hole: Hole): void;
   trust(pipeline: TrackPipeline, state: TrustState): void;
+  /** Why media of a track, or what is stored of it, cannot be decrypted at present; undefined when they can again. */
+  locked(what: string, error: CountersignError | undefined): void;
   /** Verified bytes that are not media: the signer signed nonsense. */
   problem(error: CountersignError): void;
 }
@@ -70,6 +76,7 @@ export class TrackPipeline {
   readonly #sequencer: TrackSequencer;
   /** Manifests that run far ahead of their objects would push each other out of trust and sequencer. */
   readonly #manifestGate: Gate;
+  readonly #line: OpeningLine | undefined;
   readonly #storeKey: string;
   readonly #detach: (() => void)[] = [];
   #lastTruthMs: number | undefined;
@@ -82,7 +89,20 @@ export class TrackPipeline {
     this.window = new TrackWindow(playable);
     this.trust = new SignedTrackTrust({ track, keyRing, clock, streamId });
     this.merger = verifyingMerger(this.trust, { clock });
-    this.#sequencer = new TrackSequencer({ clock, resumeAt: playable.role === "audio" ? "object" : "group" });
+    const resumeAt = playable.role === "audio" ? "object" : "group";
+    this.#sequencer = new TrackSequencer({ clock, resumeAt });
+    const { opener, listener } = options;
+    this.#line =
+      opener &&
+      new OpeningLine({
+        clock,
+        resumeAt,
+        open: (object) => opener.open(object),
+        onObject: (object) => this.#append(object),
+        onLost: (object, error) =>
+          this.#lost(object, resumeAt === "object" ? object.object : undefined, error),
+        onTrouble: (error) => listener.locked(playable.name, error),
+      });
     this.#manifestGate = new Gate({
       clock,
       isFull: () => this.#sequencer.openGroups > HOLD_ABOVE_GROUPS,
@@ -121,6 +141,7 @@ export class TrackPipeline {
     for (const detach of this.#detach) detach();
     this.#manifestGate.release();
     this.#sequencer.close();
+    this.#line?.close();
     this.merger.close();
     this.trust.close();
     this.window.end();
@@ -153,21 +174,16 @@ export class TrackPipeline {
     });
 
     this.#sequencer.on("object", ({ object }) => {
-      try {
-        this.window.append(object);
-      } catch (thrown) {
-        listener.problem(toCountersignError(thrown, "media-error"));
-        return;
-      }
-      listener.appended(this);
+      if (this.#line) this.#line.push(object);
+      else this.#append(object);
     });
     this.#sequencer.on("groupComplete", ({ group }) => {
-      this.window.complete(group);
+      this.#inOrder(() => this.window.complete(group));
       this.#manifestGate.check();
       store?.seal(this.#storeKey, group, this.trust.evidence(group), true);
     });
     this.#sequencer.on("hole", (hole) => {
-      this.window.hole(hole);
+      this.#inOrder(() => this.window.hole(hole));
       this.#manifestGate.check();
       // What was skipped before the start is not missing: the viewer came later.
       if (hole.cause === "start") return;
@@ -175,6 +191,30 @@ export class TrackPipeline {
       this.counts.holes += 1;
       listener.hole(this, hole);
     });
+  }
+
+  #append(object: Verified<MoqObject>): void {
+    const { listener } = this.#options;
+    try {
+      this.window.append(object);
+    } catch (thrown) {
+      listener.problem(toCountersignError(thrown, "media-error"));
+      return;
+    }
+    listener.appended(this);
+  }
+
+  /** What is said of the window is said when all before it has been decrypted. */
+  #inOrder(step: () => void): void {
+    if (this.#line) this.#line.after(step);
+    else step();
+  }
+
+  #lost({ group, object }: MoqObject, objectEnd: VarInt | undefined, error: CountersignError): void {
+    const hole: Hole = { group, objectStart: object, objectEnd, cause: "undecipherable", error };
+    this.window.hole(hole);
+    this.counts.holes += 1;
+    this.#options.listener.hole(this, hole);
   }
 
   #store(store: ReplayStore | undefined, object: Verified<MoqObject>): void {

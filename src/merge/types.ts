@@ -51,7 +51,14 @@ export interface Hole {
   readonly objectEnd: VarInt | undefined;
   /** Set when whole groups are gone: the hole goes on to the end of this group. */
   readonly lastGroup?: VarInt;
-  readonly cause: "withheld" | "unsigned" | "unavailable" | "rejected" | "start" | "store-error";
+  readonly cause:
+    | "withheld"
+    | "unsigned"
+    | "unavailable"
+    | "rejected"
+    | "start"
+    | "store-error"
+    | "undecipherable";
   readonly error?: CountersignError;
 }
 

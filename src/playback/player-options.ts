@@ -3,6 +3,7 @@ import type Hls from "hls.js";
 import type { HlsConfig } from "hls.js";
 import { CountersignError } from "../errors.ts";
 import type { OpenOptions, PeerOptions } from "../rpc/protocol.ts";
+import { type EncryptionOptions, parseEncryption } from "./key-options.ts";
 import { parseReplay, type ReplayOptions } from "./replay-options.ts";
 
 /** A peer: its address, or address and certificate digests (for development). */
@@ -38,6 +39,8 @@ export interface PlayerOptions {
   readonly resume?: "live" | "position";
   /** What was verified is kept in the browser for rewinding and for playing without a network; false: not. Default true. */
   readonly replay?: boolean | ReplayOptions;
+  /** Keys of a broadcast that is encrypted (MoQ Secure Objects); not needed for one that is not. See docs/encryption.md. */
+  readonly encryption?: EncryptionOptions;
   /** Draft versions to offer, best first; default `["moqt-18"]`. */
   readonly versions?: readonly string[];
   /** Call `video.play()` when there is something to play. Default: whether the element has the autoplay attribute. */
@@ -161,6 +164,7 @@ export function parseOptions(options: PlayerOptions): OpenOptions {
     targetLatencyMs,
     resume,
     replay: parseReplay(options.replay ?? true),
+    ...(options.encryption !== undefined && { encryption: parseEncryption(options.encryption) }),
     versions: [...versions],
   };
 }

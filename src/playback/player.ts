@@ -17,6 +17,7 @@ import type {
 } from "../rpc/protocol.ts";
 import { Attachment, checkMediaSupport } from "./attach.ts";
 import { EdgeClock } from "./edge-clock.ts";
+import { pageApiOf } from "./key-options.ts";
 import { LatencyController, TICK_MS } from "./latency-controller.ts";
 import {
   checkEnvironment,
@@ -96,7 +97,7 @@ class WorkerPlayer implements Player {
     this.#listen();
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
     checkSignatureSupport(globalThis, open.roots)
-      .then(() => this.#client.open(open))
+      .then(() => this.#client.open(open, options.encryption && pageApiOf(options.encryption)))
       .catch((thrown: unknown) => this.#fail(toCountersignError(thrown, "internal")));
   }
 

@@ -1,4 +1,5 @@
 /** What the worker's half of playback (window, playlists) is given, and by whom. The page's half sees only rpc/protocol.ts. */
+import type { CipherSuite } from "../trust/secure-objects/suites.ts";
 import type { Verified } from "../trust/types.ts";
 import type { MoqObject } from "../wire/objects.ts";
 import type { VarInt } from "../wire/varint.ts";
@@ -17,6 +18,12 @@ export interface PlayableTrack {
   readonly height: number | undefined;
   readonly framerate: number | undefined;
   readonly lang: string | undefined;
+  /** Absent: the objects are media as they are. */
+  readonly encryption?: {
+    readonly suite: CipherSuite;
+    /** What the catalog calls the key, where it does. */
+    readonly catalogKeyId: string | undefined;
+  };
 }
 
 /** One part: a verified object with its place in media time, read from its own moof. */

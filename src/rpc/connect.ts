@@ -1,10 +1,11 @@
 /** The page's end of the protocol in protocol.ts. */
-import { type Remote, transfer, wrap } from "comlink";
+import { proxy, type Remote, transfer, wrap } from "comlink";
 import { CountersignError, toCountersignError } from "../errors.ts";
 import { Emitter } from "../events.ts";
 import { carryErrorCodes } from "./error-transfer.ts";
 import type {
   OpenOptions,
+  PageApi,
   PlayheadReport,
   ResourceResponse,
   WorkerApi,
@@ -60,13 +61,14 @@ export class WorkerClient {
     return this.#gone;
   }
 
-  open(options: OpenOptions): Promise<void> {
+  /** `page`: what the worker may ask while it plays. */
+  open(options: OpenOptions, page?: PageApi): Promise<void> {
     const { port1, port2 } = new MessageChannel();
     this.#events = port1;
     port1.onmessage = (message: MessageEvent<WorkerEvent>): void => {
       if (!this.#gone) this.#emitter.emit("event", message.data);
     };
-    return this.#call(() => this.#api.open(options, transfer(port2, [port2])));
+    return this.#call(() => this.#api.open(options, transfer(port2, [port2]), page && proxy(page)));
   }
 
   /** A resource of the presentation by its relative path. Aborting the signal rejects with `destroyed` and tells the worker. */

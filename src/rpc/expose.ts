@@ -13,7 +13,7 @@ export type WorkerEndpoint = Parameters<typeof expose>[1] & object;
 export function exposeWorker(api: WorkerApi, endpoint?: WorkerEndpoint): void {
   carryErrorCodes();
   const exposed: WorkerApi = {
-    open: (options, events) => api.open(options, events),
+    open: (options, events, page) => api.open(options, events, page),
     async resource(request) {
       const response = await api.resource(request);
       return response.kind === "media" ? transfer(response, [response.data]) : response;

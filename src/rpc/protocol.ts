@@ -7,6 +7,8 @@
 import type { ErrorData } from "../errors.ts";
 import type { SourceScore, SourceState } from "../merge/types.ts";
 import type { StoreEstimate } from "../replay/types.ts";
+import type { BaseKey } from "../trust/secure-objects/derive.ts";
+import type { KeyRequest } from "../trust/secure-objects/track-keys.ts";
 import type { TrustState } from "../trust/types.ts";
 
 /** A peer as the app names it. */
@@ -48,6 +50,11 @@ export interface OpenOptions {
     /** A module whose default export is, or makes, the app's own GroupSource. */
     readonly sourceUrl?: string;
   };
+  /** The page has keys to give: {@link PageApi.key} may be called. */
+  readonly encryption?: {
+    /** How long a call may take. */
+    readonly keyTimeoutMs: number;
+  };
   /** Draft versions to offer, best first. */
   readonly versions: readonly string[];
 }
@@ -56,7 +63,7 @@ export interface OpenOptions {
  * What a viewer would call what is happening.
  * connecting: nothing verified yet, peers being reached. waiting: connected, no manifest yet. live / rewound: playing at the edge / behind it by choice.
  * stale: the signer went silent, nothing new is accepted. offline: no peer can be reached, stored media plays. blocked: everything offered is refused as junk.
- * failed: cannot go on, `error` says why. ended: the broadcast ended. closed: destroyed.
+ * locked: what is delivered is encrypted, and no key opens it. failed: cannot go on, `error` says why. ended: the broadcast ended. closed: destroyed.
  */
 export type PlayerState =
   | "connecting"
@@ -66,6 +73,7 @@ export type PlayerState =
   | "stale"
   | "offline"
   | "blocked"
+  | "locked"
   | "failed"
   | "ended"
   | "closed";
@@ -193,9 +201,15 @@ export interface PlayheadReport {
   readonly paused: boolean;
 }
 
+/** What the worker asks of the page while it plays; proxied by Comlink, so every answer is a promise. */
+export interface PageApi {
+  /** The app's base key, or undefined when it has none (yet). Called only with {@link OpenOptions.encryption}. */
+  key(request: KeyRequest): Promise<BaseKey | undefined>;
+}
+
 /** The worker's side, as Comlink exposes it. Every rejection is a CountersignError (a transfer handler carries the code). */
 export interface WorkerApi {
-  open(options: OpenOptions, events: MessagePort): Promise<void>;
+  open(options: OpenOptions, events: MessagePort, page?: PageApi): Promise<void>;
   /** Held until the resource exists (blocking playlist reload) or cancel(). */
   resource(request: ResourceRequest): Promise<ResourceResponse>;
   cancel(id: number): void;

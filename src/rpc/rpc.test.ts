@@ -72,6 +72,31 @@ describe("a call into the worker", () => {
     await expect(client.stats()).rejects.toMatchObject({ code: "internal", message: "x is not a function" });
   });
 
+  test("can ask the page for keys, and gets keys, refusals and their reasons", async () => {
+    const secret = await crypto.subtle.importKey("raw", new Uint8Array(16), "HKDF", false, ["deriveBits"]);
+    const answers: unknown[] = [];
+    const { client } = setUp({
+      async open(_options, _events, page) {
+        const request = { broadcast: ["a"], track: "video", cipherSuite: "aes-128-gcm-sha256" };
+        for (const keyId of ["1", "2", "3", "4"])
+          answers.push(await page?.key({ ...request, keyId }).catch((thrown: unknown) => thrown));
+      },
+    });
+    const refusal = new CountersignError("invalid-options", "No key.", { hint: "Give one." });
+    await client.open(OPTIONS, {
+      async key({ keyId }) {
+        if (keyId === "1") return Uint8Array.of(1, 2, 3);
+        if (keyId === "2") return secret;
+        if (keyId === "3") throw refusal;
+        return undefined;
+      },
+    });
+    expect(answers[0]).toEqual(Uint8Array.of(1, 2, 3));
+    expect(answers[1]).toMatchObject({ type: "secret", extractable: false });
+    expect(answers[2]).toMatchObject({ code: "invalid-options", hint: "Give one." });
+    expect(answers[3]).toBeUndefined();
+  });
+
   test("gets media as a buffer that left the worker", async () => {
     const data = new Uint8Array([1, 2, 3]).buffer;
     const { client } = setUp({ resource: async () => ({ kind: "media", data }) });
