@@ -1,5 +1,5 @@
 /** What the page plays and what it may switch: from the launcher, or from the address bar when the page stands alone. */
-import type { PlayerOptions } from "../src/index.ts";
+import type { EncryptionOptions, PlayerOptions } from "../src/index.ts";
 
 export interface DemoPeer {
   readonly name: string;
@@ -13,7 +13,41 @@ export interface DemoConfig {
   readonly player: Pick<PlayerOptions, "broadcast" | "objects" | "manifests" | "trust" | "discover">;
   /** Peers that the visitor can stop, start and corrupt; empty when the page does not run beside its launcher. */
   readonly peers: readonly DemoPeer[];
+  /** Absent: this page has no keys to give. */
+  readonly encryption?: EncryptionOptions;
   readonly faults: Readonly<Record<string, string>>;
+}
+
+/** What the launcher says of the broadcast's keys. */
+type LauncherConfig = DemoConfig & { readonly encrypted?: boolean };
+
+const REMEMBERED_KEYS = "countersign-demo-keys";
+
+/**
+ * Keys of the launcher's broadcast, from the launcher. They are remembered, so that what is stored plays when everything else is gone; an app that protects something would
+ * keep them as CryptoKeys that cannot be exported, in IndexedDB.
+ */
+const launcherKeys: EncryptionOptions = {
+  async keyProvider({ broadcast, keyId }) {
+    const remembered = JSON.parse(localStorage.getItem(REMEMBERED_KEYS) ?? "{}") as Record<string, string>;
+    const name = `${broadcast.join("/")} ${keyId}`;
+    try {
+      const response = await fetch(`/demo/key?id=${keyId}`);
+      if (!response.ok) throw new Error(`the launcher answered ${response.status}`);
+      const { key } = (await response.json()) as { key: string };
+      localStorage.setItem(REMEMBERED_KEYS, JSON.stringify({ ...remembered, [name]: key }));
+      return key;
+    } catch (error) {
+      if (remembered[name] === undefined) throw error;
+      return remembered[name];
+    }
+  },
+};
+
+/** `key=1:HEX,2:HEX` */
+function keysFromAddress(params: URLSearchParams): EncryptionOptions | undefined {
+  const keys = list(params, "key").map((key) => key.split(":"));
+  return keys.length === 0 ? undefined : { keys: Object.fromEntries(keys) as Record<string, string> };
 }
 
 export type PeerAction =
@@ -24,11 +58,12 @@ function list(params: URLSearchParams, name: string): string[] {
   return params.getAll(name).flatMap((value) => value.split(","));
 }
 
-/** `?broadcast=a/b&objects=URL&manifests=URL&root=HEX[&hash=HEX]`: plays any broadcast, with no launcher. */
+/** `?broadcast=a/b&objects=URL&manifests=URL&root=HEX[&hash=HEX][&key=ID:HEX]`: plays any broadcast, with no launcher. */
 function fromAddress(params: URLSearchParams): DemoConfig | undefined {
   const broadcast = params.get("broadcast");
   if (broadcast === null) return undefined;
   const certificateHashes = list(params, "hash");
+  const encryption = keysFromAddress(params);
   const peer = (url: string) => ({ url, certificateHashes });
   return {
     player: {
@@ -38,6 +73,7 @@ function fromAddress(params: URLSearchParams): DemoConfig | undefined {
       trust: { roots: list(params, "root") },
     },
     peers: [],
+    ...(encryption && { encryption }),
     faults: {},
   };
 }
@@ -63,14 +99,18 @@ export async function loadConfig(params: URLSearchParams): Promise<DemoConfig> {
   try {
     const response = await fetch("/demo/config.json");
     if (!response.ok) throw new Error(`the launcher answered ${response.status}`);
-    const config = (await response.json()) as DemoConfig;
+    const config = (await response.json()) as LauncherConfig;
     localStorage.setItem(REMEMBERED, JSON.stringify({ ...config, peers: [] }));
-    return config;
+    return withKeys(config);
   } catch (error) {
     const remembered = localStorage.getItem(REMEMBERED);
-    if (remembered !== null) return JSON.parse(remembered) as DemoConfig;
+    if (remembered !== null) return withKeys(JSON.parse(remembered) as LauncherConfig);
     throw error;
   }
+}
+
+function withKeys(config: LauncherConfig): DemoConfig {
+  return config.encrypted ? { ...config, encryption: launcherKeys } : config;
 }
 
 /** Resolves with the peers as they are afterwards. */

@@ -56,7 +56,12 @@ async function main(): Promise<void> {
   });
 
   const video = byId<HTMLVideoElement>("video");
-  const player = createPlayer(video, { ...config.player, ...optionsFromAddress(params), autoplay: true });
+  const player = createPlayer(video, {
+    ...config.player,
+    ...(config.encryption && { encryption: config.encryption }),
+    ...optionsFromAddress(params),
+    autoplay: true,
+  });
   const timeline = new Timeline(player, (text) => log.add(text, "bad"));
   const facts = new Facts();
   const controls = new Controls(player, video, timeline);

@@ -69,6 +69,7 @@ await runPeer(async (stop) => {
     epochMs: flags.epochMs,
     clock: systemClock,
     chunks: flags.publishChunks,
+    encryption: flags.encryption,
     signingKey: flags.publishManifests && flags.seed ? await importSeed(flags.seed) : undefined,
   });
   const finished = new AbortController();

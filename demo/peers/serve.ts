@@ -12,6 +12,8 @@ import { serveBundle, serveSources } from "./page.ts";
 export interface DemoConfig {
   readonly player: Cluster["playerOptions"];
   readonly peers: readonly DemoPeer[];
+  /** The broadcast is encrypted: keys are asked for at /demo/key. */
+  readonly encrypted: boolean;
   /** Fault names and what each does. */
   readonly faults: Readonly<Record<string, string>>;
 }
@@ -77,8 +79,19 @@ function reply(response: ServerResponse, status: number, body: unknown): void {
 function answer(cluster: Cluster, request: IncomingMessage, response: ServerResponse): boolean {
   const path = request.url?.replace(/\?.*$/, "");
   if (path === "/demo/config.json") {
-    const config: DemoConfig = { player: cluster.playerOptions, peers: peers(cluster), faults: FAULTS };
+    const config: DemoConfig = {
+      player: cluster.playerOptions,
+      peers: peers(cluster),
+      encrypted: cluster.keys !== undefined,
+      faults: FAULTS,
+    };
     reply(response, 200, config);
+    return true;
+  }
+  if (path === "/demo/key") {
+    // What a key server would ask first, who is it that wants to watch, everybody on this machine answers alike.
+    const key = cluster.keys?.[new URL(request.url ?? "", "http://localhost").searchParams.get("id") ?? ""];
+    reply(response, key === undefined ? 404 : 200, { key });
     return true;
   }
   if (path !== "/demo/control") return false;

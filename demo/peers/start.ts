@@ -16,6 +16,8 @@ const { values } = parseArgs({
     /** Two edge relays, which the page is told of, between it and the origins A and B. */
     edge: { type: "boolean", default: false },
     verbose: { type: "boolean", default: false },
+    /** Encrypt the broadcast, changing its key every ten seconds. */
+    encrypt: { type: "boolean", default: false },
     /** For work on the page: its sources, reloaded when one changes. */
     watch: { type: "boolean", default: false },
   },
@@ -39,6 +41,7 @@ async function start(): Promise<void> {
     ...(values["object-ms"] !== undefined && { objectMs: Number(values["object-ms"]) }),
     ...(values.directory && { directory: true, named: ["A"] }),
     ...(values.edge && { edges: ["E", "F"], named: ["E", "F"] }),
+    ...(values.encrypt && { encryption: { keys: 2, rotateGroups: 10 } }),
     onProgress: (text) => say(`  ${text} …`),
     onLog: (name, text) => {
       if (values.verbose) say(`  [${name}] ${text}`);

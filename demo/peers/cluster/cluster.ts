@@ -36,10 +36,21 @@ export interface ClusterOptions {
   readonly flags?: Readonly<Record<string, readonly string[]>>;
   /** Processes that are made but not started, by the same names. */
   readonly hold?: readonly string[];
+  /** Encrypts the broadcast; the keys are random, and in {@link Cluster.keys}. */
+  readonly encryption?: ClusterEncryption;
   /** A second broadcast through the same relays, unsigned: what a relay that mixes broadcasts has at hand. */
   readonly foreignBroadcast?: string;
   readonly onLog?: (name: string, text: string) => void;
   readonly onProgress?: (text: string) => void;
+}
+
+export interface ClusterEncryption {
+  /** As MSF names it; default "aes-128-gcm-sha256". */
+  readonly cipherSuite?: string;
+  /** Keys that take turns; default 1. Their ids count from 1. */
+  readonly keys?: number;
+  /** A key's turn, in groups of a second. */
+  readonly rotateGroups?: number;
 }
 
 export interface RelayHandle {
@@ -69,6 +80,8 @@ export interface Cluster {
   readonly publishers: readonly PeerProcess[];
   readonly epochMs: number;
   readonly playerOptions: ClusterPlayerOptions;
+  /** Base keys by key id, in hex; undefined: the broadcast is not encrypted. */
+  readonly keys: Readonly<Record<string, string>> | undefined;
   relay(name: string): RelayHandle;
   /** Every process, by the name it was given. */
   process(name: string): PeerProcess;
@@ -92,6 +105,22 @@ async function freeUdpPort(): Promise<number> {
   const { port } = socket.address();
   await new Promise<void>((resolve) => socket.close(() => resolve()));
   return port;
+}
+
+function randomKeys(count: number): Record<string, string> {
+  const hex = (): string => Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("hex");
+  return Object.fromEntries(Array.from({ length: count }, (_, i) => [String(i + 1), hex()]));
+}
+
+function encryptionFlags(
+  { cipherSuite = "aes-128-gcm-sha256", rotateGroups }: ClusterEncryption,
+  keys: Readonly<Record<string, string>>,
+): string[] {
+  return [
+    ...["--encrypt", cipherSuite],
+    ...Object.entries(keys).flatMap(([id, hex]) => ["--encrypt-key", `${id}:${hex}`]),
+    ...(rotateGroups === undefined ? [] : ["--encrypt-rotate", String(rotateGroups)]),
+  ];
 }
 
 export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
@@ -178,16 +207,20 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       String(objectMs),
       ...(options.input ? ["--input", options.input] : []),
     ];
+    const keys = options.encryption && randomKeys(options.encryption.keys ?? 1);
+    const encrypted = options.encryption && keys ? encryptionFlags(options.encryption, keys) : [];
     const to = (relay: RelayHandle): string[] => ["--relay", relay.url, "--cert-hash", relay.certificateHash];
     const signer = add("signer", "publisher.ts", [
       ...to(manifestPeer),
       ...common,
+      ...encrypted,
       ...["--broadcast", broadcast, "--publish-manifests", "--publish-chunks=false", "--seed", seedFile],
     ]);
     const publishers = origins.map((relay) =>
       add(`publisher-${relay.name}`, "publisher.ts", [
         ...to(relay),
         ...common,
+        ...encrypted,
         "--broadcast",
         broadcast,
         "--publish-chunks=true",
@@ -218,6 +251,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       signer,
       publishers,
       epochMs,
+      keys,
       playerOptions: {
         broadcast,
         objects: relays.filter(({ name }) => options.named?.includes(name) ?? true).map(peer),

@@ -9,6 +9,7 @@ import { CATALOG_TRACK_NAME } from "../../../src/catalog/types.ts";
 import type { Clock } from "../../../src/clock.ts";
 import { broadcastCatalog } from "../../../src/publish/broadcast-catalog.ts";
 import { type ScheduledObject, scheduleBroadcast } from "../../../src/publish/broadcast-schedule.ts";
+import { BroadcastEncryption, type EncryptionPlan } from "../../../src/publish/encryption.ts";
 import { type CachedGroup, GroupCache } from "../../../src/publish/group-cache.ts";
 import type { CutObject, GroupCutter } from "../../../src/publish/group-cutter.ts";
 import { generateStreamId, type SignedManifest, TrackSigner } from "../../../src/publish/signer.ts";
@@ -16,6 +17,7 @@ import { CatalogSigner } from "../../../src/publish/signer-catalog.ts";
 import { TrackServer } from "../../../src/publish/track-server.ts";
 import type { RequestHandlers } from "../../../src/transport/connection.ts";
 import type { SigningKey } from "../../../src/trust/keys.ts";
+import type { SealedObject } from "../../../src/trust/secure-objects/object-cipher.ts";
 import { type Namespace, namespaceOf, trackKey, trackOf } from "../../../src/wire/names.ts";
 import type { MoqObject } from "../../../src/wire/objects.ts";
 import type { VarInt } from "../../../src/wire/varint.ts";
@@ -41,6 +43,8 @@ export interface OriginOptions {
   readonly chunks: boolean;
   /** Manifests and the catalog are published when there is a key. */
   readonly signingKey: SigningKey | undefined;
+  /** Encrypts the media tracks; absent: they go out as they are. */
+  readonly encryption?: EncryptionPlan | undefined;
 }
 
 export class Origin {
@@ -48,6 +52,7 @@ export class Origin {
   readonly #options: OriginOptions;
   readonly #servers = new Map<string, TrackServer>();
   readonly #signers = new Map<string, TrackSigner>();
+  readonly #encryption: BroadcastEncryption | undefined;
   readonly #catalog: Uint8Array<ArrayBuffer>;
   readonly #catalogSigner: CatalogSigner | undefined;
   #cancelCatalog: (() => void) | undefined;
@@ -55,10 +60,14 @@ export class Origin {
   constructor(options: OriginOptions) {
     this.#options = options;
     this.namespace = namespaceOf(...options.broadcast);
-    this.#catalog = broadcastCatalog(options.cutter, { epochMs: options.epochMs });
+    if (options.encryption) this.#encryption = new BroadcastEncryption(this.namespace, options.encryption);
+    this.#catalog = broadcastCatalog(options.cutter, {
+      epochMs: options.epochMs,
+      ...(this.#encryption && { encryption: this.#encryption.described }),
+    });
     if (options.chunks) {
       for (const { clipTrack } of options.cutter.tracks) {
-        this.#serve(clipTrack.name, new GroupCache(), async (first, last) =>
+        this.#serve(clipTrack.name, new GroupCache(), (first, last) =>
           this.#recut(clipTrack.name, first, last),
         );
       }
@@ -122,17 +131,16 @@ export class Origin {
       signal: options.signal,
       ...(options.stopAfterMs !== undefined && { stopAfterMs: options.stopAfterMs }),
     })) {
-      this.#publish(object);
+      // A failure here would be a fault of this program; an unhandled rejection ends it, which is right.
+      void this.#publish(object);
     }
     this.#cancelCatalog?.();
   }
 
-  #publish(object: ScheduledObject): void {
+  async #publish(cut: ScheduledObject): Promise<void> {
+    const object = this.#encryption ? await this.#sealed(cut.trackName, cut.group, cut) : cut;
     // The signature is under way while the chunk goes out; neither waits for the other.
-    const signed = this.#signers
-      .get(object.trackName)
-      ?.add({ group: object.group, object: object.objectId, payload: object.payload, last: object.last });
-    // A failure here would be a fault of this program; an unhandled rejection ends it, which is right.
+    const signed = this.#signers.get(object.trackName)?.add({ ...object, object: object.objectId });
     void signed;
     const server = this.#options.chunks ? this.#server(object.trackName) : undefined;
     if (!server) return;
@@ -195,15 +203,26 @@ export class Origin {
     return this.#servers.get(trackKey(trackOf(this.namespace, trackName)));
   }
 
+  /** As it is published: encrypted, when this broadcast is. */
+  async #sealed<T extends CutObject>(
+    trackName: string,
+    group: number,
+    object: T,
+  ): Promise<T & Partial<SealedObject>> {
+    const sealed = await this.#encryption?.seal(trackName, group, object.objectId, object.payload);
+    return { ...object, ...sealed };
+  }
+
   /** Groups that left the cache, or were before this process began: cutting is a pure function, so they can be made again. */
-  #recut(trackName: string, first: VarInt, last: VarInt): CachedGroup[] {
+  async #recut(trackName: string, first: VarInt, last: VarInt): Promise<CachedGroup[]> {
     const { cutter, clock, epochMs } = this.#options;
     const newest = cutter.groupAt(clock.now() - epochMs) - 1;
     const groups: CachedGroup[] = [];
     for (let group = Number(first); group <= Math.min(Number(last), newest); group++) {
+      const cut = cutter.group(trackName, group).map((object) => this.#sealed(trackName, group, object));
       groups.push({
         group,
-        objects: cutter.group(trackName, group).map((object) => asMoqObject(group, object)),
+        objects: (await Promise.all(cut)).map((object) => asMoqObject(group, object)),
         complete: true,
       });
     }
@@ -215,6 +234,7 @@ function plain(group: VarInt, object: VarInt): Omit<MoqObject, "payload"> {
   return { group, object, subgroup: 0, priority: undefined, status: "normal", properties: EMPTY };
 }
 
-function asMoqObject(group: number, object: CutObject): MoqObject {
-  return { ...plain(group, object.objectId), payload: object.payload };
+function asMoqObject(group: number, object: CutObject & Partial<SealedObject>): MoqObject {
+  const { payload, properties = EMPTY } = object;
+  return { ...plain(group, object.objectId), properties, payload };
 }

@@ -1,6 +1,8 @@
 /** The publisher's command line. */
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import type { EncryptionPlan } from "../../../src/publish/encryption.ts";
+import { suiteByCatalogName } from "../../../src/trust/secure-objects/suites.ts";
 import type { Version } from "../../../src/wire/codec.ts";
 import { codecFor, supportedVersions } from "../../../src/wire/registry.ts";
 
@@ -15,6 +17,7 @@ export interface PublisherFlags {
   readonly publishChunks: boolean;
   /** 32 bytes, when manifests are published. */
   readonly seed: Uint8Array | undefined;
+  readonly encryption: EncryptionPlan | undefined;
   readonly startupDelayMs: number;
   readonly stopAfterMs: number | undefined;
   /** Drafts to offer, best first; undefined: all we speak. */
@@ -32,6 +35,9 @@ export const PUBLISHER_USAGE = `Publishes a looped clip as a MoQ broadcast: its 
   --publish-manifests[=BOOL]   sign and publish manifests and the catalog (false)
   --publish-chunks[=BOOL]      publish media                              (true)
   --seed FILE                  the signer's Ed25519 seed, 64 hex digits
+  --encrypt SUITE              encrypt the media, with e.g. aes-128-gcm-sha256 (docs/encryption.md)
+  --encrypt-key ID:HEX         a base key; several take turns             (--encrypt needs one)
+  --encrypt-rotate GROUPS      change to the next key after that many groups
   --startup-delay-ms MS        wait before the first object               (0)
   --stop-after MS              end by itself after that long
   --draft NAME                 MOQT draft to offer, may be repeated       (all: ${supportedVersions.join(", ")})`;
@@ -59,6 +65,26 @@ function hex(name: string, value: string, bytes: number): Uint8Array {
   return new Uint8Array(Buffer.from(value, "hex"));
 }
 
+function encryptionOf(
+  suiteName: string | undefined,
+  keys: readonly string[],
+  rotate: string | undefined,
+): EncryptionPlan | undefined {
+  if (suiteName === undefined) return undefined;
+  const suite = suiteByCatalogName(suiteName);
+  if (suite === undefined) throw new Error(`--encrypt knows no cipher suite ${suiteName}`);
+  if (keys.length === 0) throw new Error("--encrypt needs --encrypt-key");
+  return {
+    suite,
+    keys: keys.map((key) => {
+      const [, id, digits = ""] = /^(\d+):((?:[0-9a-fA-F]{2})+)$/.exec(key) ?? [];
+      if (id === undefined) throw new Error(`--encrypt-key takes ID:HEX, not ${key}`);
+      return { keyId: Number(id), baseKey: new Uint8Array(Buffer.from(digits, "hex")) };
+    }),
+    ...(rotate !== undefined && { rotateGroups: whole("encrypt-rotate", rotate) }),
+  };
+}
+
 /** Throws Error with a sentence that names the flag. */
 export function parsePublisherFlags(args: readonly string[]): PublisherFlags {
   const { values } = parseArgs({
@@ -73,6 +99,9 @@ export function parsePublisherFlags(args: readonly string[]): PublisherFlags {
       "publish-manifests": { type: "string", default: "false" },
       "publish-chunks": { type: "string", default: "true" },
       seed: { type: "string" },
+      encrypt: { type: "string" },
+      "encrypt-key": { type: "string", multiple: true, default: [] },
+      "encrypt-rotate": { type: "string" },
       "startup-delay-ms": { type: "string", default: "0" },
       "stop-after": { type: "string" },
       draft: { type: "string", multiple: true, default: [] },
@@ -95,6 +124,7 @@ export function parsePublisherFlags(args: readonly string[]): PublisherFlags {
       values.seed === undefined
         ? undefined
         : hex("the seed file", readFileSync(values.seed, "utf8").trim(), 32),
+    encryption: encryptionOf(values.encrypt, values["encrypt-key"], values["encrypt-rotate"]),
     startupDelayMs: whole("startup-delay-ms", values["startup-delay-ms"]),
     stopAfterMs: values["stop-after"] === undefined ? undefined : whole("stop-after", values["stop-after"]),
     drafts: values.draft.length === 0 ? undefined : values.draft.map((name) => codecFor(name).version),
