@@ -8,6 +8,7 @@ import { argv, stderr } from "node:process";
 const BENCHMARKS: Readonly<Record<string, () => Promise<unknown>>> = {
   decode: () => import("./decode.ts"),
   trust: () => import("./trust/trust.ts"),
+  "secure-objects": () => import("./secure-objects/secure-objects.ts"),
   merge: () => import("./merge.ts"),
   replay: () => import("./replay/replay.ts"),
   pipeline: () => import("./pipeline/pipeline.ts"),
