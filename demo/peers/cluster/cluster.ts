@@ -22,7 +22,7 @@ export interface ClusterOptions {
   readonly relays?: readonly string[];
   /** Relays with no publisher of their own, which read from the others what viewers ask them for; default none. */
   readonly edges?: readonly string[];
-  /** The relays know of each other and tell viewers who serves what. Needed, and on by itself, when there are edges. */
+  /** The relays know of each other, which edges need anyway, and players look for those that they are not told of. */
   readonly directory?: boolean;
   /** The relays that a player is told of; default all. With `directory` it can find the others. */
   readonly named?: readonly string[];
@@ -257,7 +257,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
         objects: relays.filter(({ name }) => options.named?.includes(name) ?? true).map(peer),
         manifests: [peer(manifestPeer)],
         trust: { roots: [Buffer.from(key.publicKey).toString("hex")] },
-        ...(directory && { discover: true }),
+        ...(options.directory && { discover: true }),
       },
       relay(name) {
         const found = [...relays, manifestPeer].find((relay) => relay.name === name);
