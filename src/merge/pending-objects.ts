@@ -13,6 +13,8 @@ export interface Candidate {
   /** It came by a subscription, not by a fetch. */
   readonly live: boolean;
   readonly place: Place;
+  /** The proof that it brings along was, or is being, looked at. */
+  proofTried?: boolean;
 }
 
 /** All unjudged copies of one location. */

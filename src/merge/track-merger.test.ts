@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { CountersignError } from "../errors.ts";
 import { FakeClock, settle } from "../testing/fake-clock.ts";
 import type { Verified } from "../trust/types.ts";
 import type { MoqObject } from "../wire/objects.ts";
@@ -46,6 +47,23 @@ describe("TrackMerger with trust", () => {
     expect(merger.score("a")).toMatchObject({ good: 1, duplicate: 1, junk: 0 });
     expect(merger.score("b")).toMatchObject({ good: 1, duplicate: 1, junk: 0 });
   });
+
+  it.each(["subscription", "fetch"] as const)(
+    "takes an object over the size that can be signed at all, which ends its stream (%s), for the lie it is",
+    (request) => {
+      const { merger, log } = verifying();
+      const { streamEnd } = merger.sink("a", request);
+      const end = { group: 1, subgroup: 0, complete: false, endOfGroup: false };
+      streamEnd?.({ ...end, error: new CountersignError("limit-exceeded", "17 MiB") });
+      expect(log).toEqual(["a 1/0 too-large"]);
+      expect(merger.score("a").junk).toBe(1);
+      // What networks do, and what ends the whole session, proves nothing about objects.
+      streamEnd?.({ ...end, error: new CountersignError("stream-reset", "gone") });
+      streamEnd?.({ ...end, error: new CountersignError("limit-exceeded", "session", { protocolCode: 3 }) });
+      streamEnd?.({ ...end, complete: true });
+      expect(merger.score("a").junk).toBe(1);
+    },
+  );
 
   it("hashes a redundant copy never, whether the first is delivered or still being hashed", async () => {
     const { judge, merger } = verifying();

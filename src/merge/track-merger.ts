@@ -23,12 +23,14 @@ import type { ScoreCounters } from "./source-scores.ts";
 import { SourceScores } from "./source-scores.ts";
 import type { SubgroupLimits } from "./subgroup-ends.ts";
 import { SubgroupEnds } from "./subgroup-ends.ts";
-import type { MergerEvents, RejectReason, SourceId, SourceScore } from "./types.ts";
+import type { MergerEvents, RejectReason, SourceId, SourceScore, SubgroupEnd } from "./types.ts";
 
 /** What the merger asks of trust; TrackTrust is one. */
 export interface Judge<T> {
   lookup(group: VarInt, object: VarInt): Lookup;
   verify(object: MoqObject, entry: SignedEntry): Promise<T | undefined>;
+  /** Tries the proof that an object brings along; when it holds, lookup() knows the object and `truth` is told. Undefined: nothing to try. */
+  include?(object: MoqObject): Promise<boolean> | undefined;
   on(type: "truth", listener: (truth: { readonly group: VarInt }) => void): () => void;
 }
 
@@ -138,15 +140,25 @@ export class TrackMerger<T extends MoqObject> {
       object: (object: MoqObject) => this.offer(source, object, live),
       ...(this.#admission.kind === "judged" && { ready: () => this.#ready(source) }),
     };
-    if (request === "fetch") return objects;
+    if (request === "fetch") return { ...objects, streamEnd: (end) => this.#noteOversize(source, end) };
     return {
       ...objects,
       streamStart: (header) => {
         if (header.subgroup !== undefined)
           this.#subgroups.open(source, header.group, header.subgroup, header.firstObject);
       },
-      streamEnd: (end) => this.#subgroups.end(source, end),
+      streamEnd: (end) => {
+        this.#noteOversize(source, end);
+        this.#subgroups.end(source, end);
+      },
     };
+  }
+
+  /** The decoder gave a stream up over an object larger than anything that can be signed: as much a lie as one of the wrong size. */
+  #noteOversize(source: SourceId, { group, error }: Pick<SubgroupEnd, "group" | "error">): void {
+    if (this.#closed || this.#admission.kind === "forwarded") return;
+    if (error?.code !== "limit-exceeded" || error.protocolCode !== undefined) return;
+    this.#reject(this.#scores.of(source), group, 0, "too-large");
   }
 
   /** Asked before a payload is read: false when the object can only be thrown away. What is refused here is scored here. `live`: it comes by a subscription. */
@@ -183,6 +195,7 @@ export class TrackMerger<T extends MoqObject> {
     else {
       this.#pending.push(candidate);
       if (verdict !== "wait") this.#judge(place);
+      else this.#tryProof(place);
     }
   }
 
@@ -233,7 +246,10 @@ export class TrackMerger<T extends MoqObject> {
     const { judge } = this.#admission as Extract<Admission<T>, { kind: "judged" }>;
     while (place.inFlight === undefined && place.queue.length > 0) {
       const known = judge.lookup(place.group, place.object);
-      if (known.state === "waiting") return;
+      if (known.state === "waiting") {
+        this.#tryProof(place);
+        return;
+      }
       const candidate = this.#pending.shift(place)!;
       if (known.state === "unsigned") {
         this.#reject(candidate.from, place.group, place.object, "unsigned");
@@ -249,6 +265,19 @@ export class TrackMerger<T extends MoqObject> {
       }
     }
     this.#pending.release(place);
+  }
+
+  /** An object that waits may bring its own proof. One that does not hold leaves it waiting: it shows nothing, neither for nor against it. */
+  #tryProof(place: Place): void {
+    const { judge } = this.#admission as Extract<Admission<T>, { kind: "judged" }>;
+    for (const candidate of place.queue) {
+      // No proof, nothing to do: the common case costs a look at the length.
+      if (candidate.proofTried || candidate.object.properties.byteLength === 0) continue;
+      const tried = judge.include?.(candidate.object);
+      if (tried === undefined) continue;
+      candidate.proofTried = true;
+      tried.catch(() => undefined);
+    }
   }
 
   #verify(candidate: Candidate, entry: SignedEntry): void {

@@ -11,12 +11,13 @@ import { equalBytes } from "./bytes.ts";
 import { ManifestChain } from "./chain.ts";
 import { MANIFEST_AAD, openEnvelope } from "./envelope.ts";
 import { GroupTruths } from "./group-truths.ts";
+import { includedEntry } from "./inclusion.ts";
 import type { KeyRing } from "./key-ring.ts";
 import { objectLeaf } from "./leaf.ts";
 import { decodeManifest } from "./manifest.ts";
 import { merkleRoot } from "./merkle.ts";
 import { prove } from "./signature-proof.ts";
-import type { GroupTruth, Verified } from "./types.ts";
+import type { GroupCompletion, GroupTruth, SignedEntry, Verified } from "./types.ts";
 import { checkObject, markVerified } from "./verified.ts";
 
 /** What a store gives back; replay's StoredGroup is one. */
@@ -48,7 +49,7 @@ export interface ArchiveVerdict {
 
 /**
  * Which objects of a stored group the evidence proves. With all manifests of the group each object is judged by itself; with the closing manifest alone
- * all of them must be there and right, since a Merkle root cannot say which one is not. Resolves for any input.
+ * all of them must be there and right, since a Merkle root cannot say which one is not; those that bring a proof of their own (inclusion.ts) are judged by it. Resolves for any input.
  */
 export async function verifyStoredGroup(
   stored: GroupWithEvidence,
@@ -90,7 +91,7 @@ export async function judgeGroup(
   const verified: Verified<MoqObject>[] = [];
   const failed: VarInt[] = [];
   for (const object of objects) {
-    const entry = entries.get(object.object);
+    const entry = entries.get(object.object) ?? (completion && (await includedOrNothing(object, completion)));
     const good = entry === undefined ? undefined : await checkOrNothing(object, entry);
     if (good === undefined) failed.push(object.object);
     else verified.push(good);
@@ -115,9 +116,20 @@ async function leafOrNothing(object: MoqObject): Promise<Uint8Array | undefined>
   }
 }
 
+async function includedOrNothing(
+  object: MoqObject,
+  completion: GroupCompletion,
+): Promise<SignedEntry | undefined> {
+  try {
+    return await includedEntry(object, completion);
+  } catch {
+    return undefined;
+  }
+}
+
 async function checkOrNothing(
   object: MoqObject,
-  entry: GroupTruth["entries"][number],
+  entry: SignedEntry,
 ): Promise<Verified<MoqObject> | undefined> {
   try {
     return await checkObject(object, entry);

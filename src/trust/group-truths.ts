@@ -22,6 +22,8 @@ interface GroupRecord {
   readonly named: Map<VarInt, NamedEntry>;
   /** The same in order of object id; replaced, never changed, since it is handed out. */
   entries: readonly SignedEntry[];
+  /** Proven one by one under the root (inclusion.ts), not named by a manifest: answers to look-ups, and no more than that. */
+  readonly included: Map<VarInt, Lookup>;
   completion: GroupCompletion | undefined;
   closing: Link | undefined;
   /** In ascending order of sequence. */
@@ -56,7 +58,17 @@ export class GroupTruths {
     record.lastUse = ++this.#uses;
     const found = record.named.get(object);
     if (found !== undefined) return found.answer;
-    return record.whole ? UNSIGNED : WAITING;
+    if (record.whole) return UNSIGNED;
+    return record.included.get(object) ?? WAITING;
+  }
+
+  /** The object that `entry` speaks of was proven to be under the root of its closed group. False when the group is not known to be closed. */
+  include(group: VarInt, entry: SignedEntry): boolean {
+    const record = this.#groups.get(group);
+    const most = record?.completion?.objectCount ?? 0;
+    if (record === undefined || record.included.size >= most) return false;
+    record.included.set(entry.object, { state: "signed", entry });
+    return true;
   }
 
   truth(group: VarInt): GroupTruth | undefined {
@@ -109,6 +121,7 @@ export class GroupTruths {
     if (record === undefined) {
       record = {
         named: new Map(),
+        included: new Map(),
         entries: [],
         completion: undefined,
         closing: undefined,

@@ -53,6 +53,13 @@ export class TrackHistory {
     return this.#contradiction === undefined ? this.#truths.truth(group) : undefined;
   }
 
+  /** See {@link GroupTruths.include}. */
+  include(group: VarInt, entry: SignedEntry): boolean {
+    if (this.#contradiction !== undefined || !this.#truths.include(group, entry)) return false;
+    this.#entries.add(entry);
+    return true;
+  }
+
   owns(entry: SignedEntry): boolean {
     return this.#entries.has(entry);
   }

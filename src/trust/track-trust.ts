@@ -22,6 +22,7 @@ import { MANIFEST_AAD, openEnvelope } from "./envelope.ts";
 import { EnvelopeGate, type Judgement, refusal } from "./envelope-gate.ts";
 import { type EvidenceBundle, evidenceOf } from "./evidence.ts";
 import { Freshness } from "./freshness.ts";
+import { carriesInclusionProof, includedEntry } from "./inclusion.ts";
 import type { KeyRing } from "./key-ring.ts";
 import { CLOCK_SKEW_MS } from "./limits.ts";
 import { decodeManifest } from "./manifest.ts";
@@ -29,6 +30,7 @@ import { ProofQueue } from "./proof-queue.ts";
 import { signerAmong } from "./signature-proof.ts";
 import { TrackHistory } from "./track-history.ts";
 import type {
+  GroupCompletion,
   GroupTruth,
   Lookup,
   Manifest,
@@ -148,6 +150,22 @@ export class SignedTrackTrust implements TrackTrust {
     if (this.#closed)
       return Promise.resolve(refusal(new CountersignError("destroyed", "This track is closed.")));
     return this.#gate.offer(source, envelope);
+  }
+
+  /** @inheritdoc */
+  include(object: MoqObject): Promise<boolean> | undefined {
+    const { completion } = this.#history.truth(object.group) ?? {};
+    return completion && carriesInclusionProof(object) ? this.#include(object, completion) : undefined;
+  }
+
+  async #include(object: MoqObject, completion: GroupCompletion): Promise<boolean> {
+    const entry = await includedEntry(object, completion);
+    // What the root said may have been taken back meanwhile.
+    const truth = this.#history.truth(object.group);
+    if (this.#closed || entry === undefined || truth?.completion !== completion) return false;
+    if (!this.#history.include(object.group, entry)) return false;
+    this.#events.emit("truth", truth);
+    return true;
   }
 
   async verify(object: MoqObject, entry: SignedEntry): Promise<Verified<MoqObject> | undefined> {

@@ -102,6 +102,11 @@ export interface TrackTrust {
     source: string,
     envelope: Uint8Array,
   ): Promise<{ readonly accepted: boolean; readonly error?: CountersignError }>;
+  /**
+   * For an object that no manifest names (yet) and that brings a proof of its own (inclusion.ts): undefined when there is nothing to check it with, else
+   * whether the proof holds; then {@link lookup} answers "signed" for it, and `truth` is told.
+   */
+  include(object: MoqObject): Promise<boolean> | undefined;
   /** Checks size and digest against `entry`. One WebCrypto digest of the payload, no copy. */
   verify(object: MoqObject, entry: SignedEntry): Promise<Verified<MoqObject> | undefined>;
   /**
