@@ -4,6 +4,7 @@ import { CountersignError } from "../src/errors.ts";
 import type { ConnectionProvider } from "../src/merge/connection-provider.ts";
 import type { PeerOptions } from "../src/rpc/protocol.ts";
 import { connect } from "../src/transport/connect.ts";
+import { fetchingByGroup } from "../src/transport/groupwise-fetch.ts";
 import type { Dial } from "../src/transport/port.ts";
 import { keepConnected, type PersistentConnection } from "../src/transport/reconnect.ts";
 import { followingRedirects, redirectTarget } from "../src/transport/redirects.ts";
@@ -54,16 +55,11 @@ export class PeerDialer {
           maxMs: REDIAL_MAX_MS,
           connect: async (signal, newUri) => {
             // The same origin as a relay that redirects has the same certificate.
-            const open = (url: string) =>
-              connect(dial, {
-                url,
-                versions,
-                clock,
-                signal,
-                connectTimeoutMs: CONNECT_TIMEOUT_MS,
-                liveness: {},
-                ...(certificateHashes.length > 0 && { certificateHashes }),
-              });
+            const open = async (url: string) => {
+              const settings = { clock, signal, connectTimeoutMs: CONNECT_TIMEOUT_MS, liveness: {} };
+              const pinned = certificateHashes.length > 0 && { certificateHashes };
+              return fetchingByGroup(await connect(dial, { url, versions, ...settings, ...pinned }));
+            };
             const home = await open(newUri === "" ? source : redirectTarget(source, newUri));
             return followingRedirects(home, { connect: open });
           },

@@ -1,6 +1,7 @@
 /** The protocol scenarios: our client and publisher with somebody else's relay between them. */
 import { CountersignError } from "../../src/errors.ts";
 import type { Goaway } from "../../src/transport/connection.ts";
+import { fetchingByGroup } from "../../src/transport/groupwise-fetch.ts";
 import { trackOf } from "../../src/wire/names.ts";
 import { expectThat, type Scenario } from "./scenario.ts";
 import { GROUP_OBJECTS, groupPlaces } from "./test-publisher.ts";
@@ -123,6 +124,28 @@ const joiningFetch: Scenario = {
     fetched.check(TRACK);
     expectSame(fetched.places, groupPlaces(1, 2));
     return "the group before, and all up to the largest";
+  },
+};
+
+/** As the player's dialer does it: a fetch that the relay does not support is asked again group by group. */
+const playersFetches: Scenario = {
+  name: "joining fetch and several groups, as the player asks",
+  async run(stage) {
+    const { track, subscriber, subscription } = await warmed(stage);
+    const player = fetchingByGroup(subscriber);
+    const fetched = new Watcher();
+    await player.fetch({ track, start: { group: 0, object: 1 }, end: { group: 2, object: 0 } }, fetched);
+    fetched.check(TRACK);
+    expectSame(fetched.places, ["0/1", "0/2", ...groupPlaces(1), "2/0"]);
+    // The subscription that is joined must have begun with something published.
+    subscription.cancel();
+    const viewer = fetchingByGroup(await stage.connect());
+    const late = await viewer.subscribe({ track, filter: { type: "largest-object" } }, new Watcher());
+    const joined = new Watcher();
+    await viewer.joiningFetch({ subscription: late, start: { relative: 1 } }, joined);
+    joined.check(TRACK);
+    expectSame(joined.places, groupPlaces(1, 2));
+    return "all of both, group by group where the relay wants it so";
   },
 };
 
@@ -368,6 +391,7 @@ export const PROTOCOL_SCENARIOS: readonly Scenario[] = [
   fetchOneGroup,
   fetchRange,
   joiningFetch,
+  playersFetches,
   trackStatus,
   namespaces,
   subscribeError,
