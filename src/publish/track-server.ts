@@ -4,7 +4,7 @@
  * A publisher feeds it what it cuts, a relay what its upstreams deliver; both answer SUBSCRIBE and FETCH through it, so there is one
  * implementation of what a peer on the other side sees.
  */
-import type { IncomingFetch, IncomingSubscribe } from "../transport/connection.ts";
+import type { IncomingFetch, IncomingSubscribe, PublishedTrack } from "../transport/connection.ts";
 import type { FullTrackName, Location } from "../wire/names.ts";
 import type { MoqObject } from "../wire/objects.ts";
 import { addVarInt, compareVarInt, MAX_VARINT, subVarInt, type VarInt } from "../wire/varint.ts";
@@ -85,10 +85,12 @@ export class TrackServer {
 
   subscribe(request: IncomingSubscribe): void {
     const largest = this.cache.largest;
-    const downstream = new Downstream(
-      request.accept({ ...(largest && { largest }), largestNow: () => this.cache.largest }),
-      () => this.#objectsSent++,
-    );
+    this.attach(request.accept({ ...(largest && { largest }), largestNow: () => this.cache.largest }));
+  }
+
+  /** Sends what is published from now on to this subscriber, however the subscription came about. */
+  attach(published: PublishedTrack): void {
+    const downstream = new Downstream(published, () => this.#objectsSent++);
     this.#downstreams.add(downstream);
     this.onSubscribers?.(this.#downstreams.size);
     void downstream.ended.then(() => {

@@ -127,6 +127,15 @@ export class RelayTrack {
     });
   }
 
+  get name(): FullTrackName {
+    return this.#options.track;
+  }
+
+  /** A publisher pushes it with PUBLISH. */
+  get isPushed(): boolean {
+    return this.#pushed.size > 0;
+  }
+
   get subscribers(): number {
     return this.#server.subscribers;
   }
@@ -170,13 +179,25 @@ export class RelayTrack {
   }
 
   async subscribe(request: IncomingSubscribe): Promise<void> {
-    if (await this.#ready()) this.#server.subscribe(request);
+    await this.#ready();
+    // An established upstream is what SUBSCRIBE_OK promises (draft-18 §9.5), and a warm cache is none. Files are: what they hold is served as an original publisher would.
+    if (this.#isServed() || (this.#kept !== undefined && this.largest !== undefined))
+      this.#server.subscribe(request);
     else
       request.reject({
         errorCode: requestErrors["does-not-exist"],
         reason: "no publisher has this track",
         retryAfterMs: RETRY_MS,
       });
+  }
+
+  /** Offers the track with PUBLISH to a peer that asked for such. Rejects when it is declined. */
+  async offerTo(connection: Connection): Promise<void> {
+    const { largest } = this;
+    const published = await connection.publish(this.name, { ...(largest && { largest }) });
+    this.#wanted = true;
+    this.#cancelLinger?.();
+    this.#server.attach(published);
   }
 
   async fetch(request: IncomingFetch): Promise<void> {
@@ -203,8 +224,8 @@ export class RelayTrack {
 
   // ---- who wants it ----
 
-  /** Sees to it that the track is read, and waits until it is known what the newest group holds. False: nobody has it. */
-  async #ready(): Promise<boolean> {
+  /** Sees to it that the track is read, and waits until it is known what the newest group holds, or that nobody has it. */
+  async #ready(): Promise<void> {
     this.#wanted = true;
     this.#cancelLinger?.();
     this.#cancelLinger = undefined;
@@ -213,7 +234,6 @@ export class RelayTrack {
     if (!this.#isServed()) for (const upstream of this.#publishers.values()) upstream.ask();
     this.#settle();
     await this.#joined();
-    return this.#isServed() || this.#server.cache.largest !== undefined;
   }
 
   /** Resolves when something feeds the track, when nothing is left to wait for, or when it takes too long. */

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { FakeClock } from "../../../src/testing/fake-clock.ts";
-import { namespaceKey, namespaceOf, trackOf } from "../../../src/wire/names.ts";
+import { type Namespace, namespaceKey, namespaceOf, trackOf } from "../../../src/wire/names.ts";
 import {
   air,
   LIVE,
@@ -349,6 +349,56 @@ it("serves a track that is pushed with PUBLISH, also beside one that is announce
   await quiet(clock);
   await air(clock, [announcing], 4, 8);
   expect(watching.live).toEqual(names(0, 8));
+});
+
+it("accepts no subscriber from a warm cache alone: an established upstream comes first (draft-18 §9.5)", async () => {
+  const { clock, relay, publisher, viewer } = world();
+  const origin = await publisher();
+  const early = await viewer();
+  await within(clock, early.watch());
+  await air(clock, [origin], 0, 8);
+  origin.lose();
+  await quiet(clock);
+  const late = await viewer();
+  await expect(within(clock, late.subscribe())).rejects.toMatchObject({ protocolCode: 0x10 });
+  await late.fetch(0, 1);
+  expect(late.fetched).toEqual(names(0, 8));
+  await within(clock, origin.join(relay));
+  await within(clock, late.subscribe());
+  await air(clock, [origin], 8, 10);
+  expect(late.live).toEqual(names(8, 10));
+});
+
+it("offers pushed tracks to whoever asked for a prefix of them, early or late, and to nobody else (draft-18 §6.2)", async () => {
+  const { clock, relay, publisher } = world();
+  const offered = async (prefix: Namespace) => {
+    const seen: string[] = [];
+    const { connection } = await relay.dial({
+      publish: (request) =>
+        void request.accept({ object: ({ group, object }) => seen.push(`${group}/${object}`) }),
+    });
+    await within(clock, connection.subscribeTracks(prefix));
+    return seen;
+  };
+  const early = await offered(VIDEO.namespace);
+  const elsewhere = await offered(namespaceOf("elsewhere"));
+  const pushing = await publisher(false);
+  const pushed = await within(clock, pushing.connection.publish(VIDEO, {}));
+  await quiet(clock);
+  const write = async (group: number): Promise<void> => {
+    const header = { subgroup: 0, endOfGroup: true, firstObject: true, hasProperties: false };
+    const writer = await pushed.openSubgroup({ group, ...header });
+    for (let id = 0; id < OBJECTS; id++) await writer.write(objectAt(group, id));
+    await writer.close();
+    await quiet(clock);
+  };
+  await write(0);
+  const late = await offered(VIDEO.namespace);
+  await quiet(clock);
+  await write(1);
+  expect(early).toEqual(names(0, 8));
+  expect(late).toEqual(names(4, 8));
+  expect(elsewhere).toEqual([]);
 });
 
 it("lets no slow subscriber hold up another, and counts only what it sent", async () => {

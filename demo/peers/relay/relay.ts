@@ -30,6 +30,7 @@ import { Edge, type RelayDial } from "./edge.ts";
 import type { FileGroups } from "./files/file-groups.ts";
 import { NamespaceListing } from "./namespace-listing.ts";
 import { RelayTrack } from "./relay-track.ts";
+import { TrackOffers } from "./track-offers.ts";
 
 /** Tracks one relay keeps at a time. Past it new ones are refused: names are free to invent, memory is not. */
 const MAX_TRACKS = 1000;
@@ -74,6 +75,7 @@ export class Relay {
   readonly #tracks = new Map<string, RelayTrack>();
   readonly #announcements = new Set<Announcement>();
   readonly #listing = new NamespaceListing();
+  readonly #offers = new TrackOffers();
   readonly #connections = new Set<Connection>();
   readonly #edge: Edge | undefined;
   #nextSource = 1;
@@ -125,6 +127,15 @@ export class Relay {
       publishNamespace: (request) =>
         void open.then((connection) => this.#announce(source, connection, request)),
       subscribeNamespace: (request) => this.#watch(request),
+      subscribeTracks: (request) =>
+        void open.then((connection) =>
+          this.#offers.ask(
+            source,
+            connection,
+            request,
+            [...this.#tracks.values()].filter(({ isPushed }) => isPushed),
+          ),
+        ),
       publish: (request) => this.#publish(source, request),
     });
     this.#connections.add(connection);
@@ -183,8 +194,12 @@ export class Relay {
   #publish(source: string, request: IncomingPublish): void {
     const track = this.#track(request.track);
     // A session may push a track and announce its namespace: two sources, which end apart.
-    if (track) track.acceptPublish(`${source}/publish`, request);
-    else request.reject(TOO_MANY_TRACKS);
+    if (!track) {
+      request.reject(TOO_MANY_TRACKS);
+      return;
+    }
+    track.acceptPublish(`${source}/publish`, request);
+    this.#offers.pushed(source, track);
   }
 
   #announce(source: string, connection: Connection, request: IncomingNamespace): void {
