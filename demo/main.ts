@@ -103,6 +103,17 @@ function listen(player: Player, log: EventLog, names: ReadonlyMap<string, string
       `${url} ${state}`,
     );
   });
+  player.on("reconnecting", ({ url, reason }) => {
+    log.add(`Lost ${nameOf(url, names)}, reconnecting${reason ? `: ${reason.message}` : ""}`, "bad");
+  });
+  player.on("resumed", ({ url, cause, awayMs, missed }) => {
+    const lack = missed.reduce((sum, { startMs, endMs }) => sum + endMs - startMs, 0);
+    const how = cause === "moved" ? "moved without a gap" : `back after ${seconds(awayMs)}`;
+    log.add(
+      `${nameOf(url, names)} is ${how}; ${lack > 0 ? `${seconds(lack)} missed, being fetched` : "nothing was missed"}`,
+      "good",
+    );
+  });
   player.on("rejected", ({ url, track, reason }) => {
     log.add(
       `Refused ${track} from ${nameOf(url, names)}: ${reason}`,

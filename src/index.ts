@@ -1,5 +1,11 @@
 /** The public list of Countersign: what an app may import. */
-export type { CountersignErrorOptions, ErrorCode, ErrorData, ProtocolDetail } from "./errors.ts";
+export type {
+  CountersignErrorOptions,
+  ErrorCode,
+  ErrorData,
+  ProtocolDetail,
+  VersionDetail,
+} from "./errors.ts";
 export { CountersignError } from "./errors.ts";
 export type { RejectReason, SourceScore, SourceState } from "./merge/types.ts";
 export type { EncryptionOptions, KeyInput } from "./playback/key-options.ts";
@@ -9,9 +15,12 @@ export type { PlaybackStats, Player, PlayerEvents, PlayerStats } from "./playbac
 export type { ReplayOptions } from "./playback/replay-options.ts";
 export type { GroupRange, GroupSource, StoredGroup, StoreEstimate } from "./replay/types.ts";
 export type {
+  AuthorizationNeed,
+  AuthorizationProvider,
   BackfillStats,
   PeerOptions,
   PlayerState,
+  RedirectOptions,
   SourceStats,
   TimeRange,
   TrackDescription,

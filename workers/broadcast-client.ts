@@ -9,7 +9,7 @@
 import { CATALOG_TRACK_NAME } from "../src/catalog/types.ts";
 import type { Clock } from "../src/clock.ts";
 import { CountersignError, toCountersignError } from "../src/errors.ts";
-import { SourcePool } from "../src/merge/source-pool.ts";
+import type { SourcePool } from "../src/merge/source-pool.ts";
 import { openReplayStore } from "../src/replay/open-replay-store.ts";
 import type { ReplayStore } from "../src/replay/types.ts";
 import type {
@@ -28,19 +28,17 @@ import type { Dial } from "../src/transport/port.ts";
 import type { VerifiedCatalog } from "../src/trust/catalog-trust.ts";
 import { encodeEvidence } from "../src/trust/evidence.ts";
 import { KeyRing } from "../src/trust/key-ring.ts";
-import type { Version } from "../src/wire/codec.ts";
 import { type Namespace, namespaceKey, namespaceOf, trackOf } from "../src/wire/names.ts";
-import { supportedVersions } from "../src/wire/registry.ts";
 import { AppSource } from "./app-source.ts";
 import { BackgroundFill } from "./background-fill.ts";
 import { CatalogReader } from "./catalog-reader.ts";
+import { ClientPeers } from "./client-peers.ts";
 import { collectStats } from "./client-stats.ts";
 import { ClientStatus } from "./client-status.ts";
 import { EdgeNews } from "./edge-news.ts";
 import { HeldRequests } from "./held-requests.ts";
 import { keepKeys } from "./kept-keys.ts";
 import { KeptPosition } from "./kept-position.ts";
-import { PeerDialer } from "./peer-dialer.ts";
 import { Playing } from "./playing.ts";
 import { RelayDiscovery } from "./relay-discovery.ts";
 import { keepCatalog, readCatalog } from "./stored-broadcast.ts";
@@ -81,8 +79,7 @@ export class BroadcastClient implements WorkerApi {
   #namespace: Namespace = [];
   #keyRing: KeyRing | undefined;
   #store: ReplayStore | undefined;
-  #manifests: SourcePool | undefined;
-  #objects: SourcePool | undefined;
+  #peers: ClientPeers | undefined;
   #discovery: RelayDiscovery | undefined;
   #catalog: CatalogReader | undefined;
   #catalogDigest: string | undefined;
@@ -116,28 +113,19 @@ export class BroadcastClient implements WorkerApi {
     this.#namespace = namespaceOf(...options.broadcast);
     this.#position = new KeptPosition(this.#namespace, this.#clock);
     this.#keyRing = await KeyRing.create(options.roots);
-    const dialer = new PeerDialer({
-      versions: checkedVersions(options.versions),
-      dial: this.#environment.dial,
-      clock: this.#clock,
+    const peers = new ClientPeers({
+      ...this.#environment,
+      options,
+      page,
+      emit: (event) => this.#emit(event),
+      edgeMs: () => this.#playing?.edgeMs,
+      verified: () => this.#verified.all,
     });
-    this.#environment.onOnline?.(() => dialer.wake());
+    const { manifests, objects } = peers;
+    this.#peers = peers;
     if (options.replay.sourceUrl !== undefined) this.#app = new AppSource(options.replay.sourceUrl);
     // Dialing does not wait for the store, nor the other way round.
     if (options.replay.enabled) this.#opening = this.#openStore(options);
-    const manifests = new SourcePool({
-      clock: this.#clock,
-      provider: dialer.provider(options.manifests),
-      sources: options.manifests.map(({ url }) => url),
-    });
-    const objects = new SourcePool({
-      clock: this.#clock,
-      provider: dialer.provider(options.objects),
-      sources: options.objects.map(({ url }) => url),
-      ...(options.redundancy !== undefined && { redundancy: options.redundancy }),
-    });
-    this.#manifests = manifests;
-    this.#objects = objects;
     this.#status = new ClientStatus({
       clock: this.#clock,
       manifests,
@@ -150,7 +138,7 @@ export class BroadcastClient implements WorkerApi {
         nobodyServes: this.#discovery?.nobody,
       }),
     });
-    if (options.discover) this.#discovery = this.#discover(options, options.discover, objects, dialer);
+    if (options.discover) this.#discovery = this.#discover(options, options.discover, peers);
     this.#readCatalog(manifests, this.#keyRing);
     this.#tick();
     await this.#opening;
@@ -195,26 +183,20 @@ export class BroadcastClient implements WorkerApi {
     this.#playing?.close();
     this.#catalog?.close();
     this.#discovery?.close();
-    this.#manifests?.close();
-    this.#objects?.close();
+    this.#peers?.close();
     this.#held.close();
     await this.#store?.close();
     this.#events?.close();
   }
 
-  #discover(
-    { objects: named }: OpenOptions,
-    { hosts }: DiscoverOptions,
-    pool: SourcePool,
-    dialer: PeerDialer,
-  ): RelayDiscovery {
+  #discover({ objects: named }: OpenOptions, { hosts }: DiscoverOptions, peers: ClientPeers): RelayDiscovery {
     return new RelayDiscovery({
       clock: this.#clock,
       namespace: this.#namespace,
-      pool,
+      pool: peers.objects,
       named,
       hosts,
-      learn: (peer) => dialer.learn(peer),
+      learn: (peer) => peers.learn(peer),
       viewer: crypto.randomUUID(),
       changed: () => this.#status?.update(),
     });
@@ -264,8 +246,7 @@ export class BroadcastClient implements WorkerApi {
     }
     this.#status?.catalogProblem(undefined);
     this.#catalogDigest = digest;
-    const { manifests, objects } = { manifests: this.#manifests, objects: this.#objects };
-    if (manifests && objects) this.#play(catalog.object.payload, catalog.streamId, { manifests, objects });
+    if (this.#peers) this.#play(catalog.object.payload, catalog.streamId, this.#peers);
   }
 
   // ---- playing ----
@@ -290,8 +271,7 @@ export class BroadcastClient implements WorkerApi {
           listener: this.#listener(),
           decryption: this.#decryption,
           onCorrupt: (error) => this.#warn(error),
-          ...(this.#manifests &&
-            this.#objects && { peers: { manifests: this.#manifests, objects: this.#objects } }),
+          ...(this.#peers && { peers: this.#peers }),
           ...(this.#app && { app: this.#app }),
         },
         pools,
@@ -454,8 +434,8 @@ export class BroadcastClient implements WorkerApi {
 
   async #collect(): Promise<WorkerStats> {
     return collectStats({
-      manifests: this.#manifests?.sources() ?? [],
-      objects: this.#objects?.sources() ?? [],
+      manifests: this.#peers?.manifests.sources() ?? [],
+      objects: this.#peers?.objects.sources() ?? [],
       isFound: (source) => this.#discovery?.isFound(source) ?? false,
       pipelines: this.#playing?.pipelines ?? [],
       catalogIntake: this.#catalog?.intake,
@@ -476,14 +456,4 @@ export class BroadcastClient implements WorkerApi {
   #emit(event: WorkerEvent): void {
     this.#events?.postMessage(event);
   }
-}
-
-function checkedVersions(versions: readonly string[]): readonly Version[] {
-  const known = versions.filter((version): version is Version =>
-    supportedVersions.includes(version as Version),
-  );
-  if (known.length > 0) return known;
-  throw new CountersignError("invalid-options", `None of the versions ${versions.join(", ")} is known.`, {
-    hint: `This build speaks ${supportedVersions.join(", ")}.`,
-  });
 }

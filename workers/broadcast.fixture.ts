@@ -12,11 +12,12 @@ import { TrackServer } from "../src/publish/track-server.ts";
 import type { WorkerEvent } from "../src/rpc/protocol.ts";
 import { memoryDial } from "../src/testing/memory-transport.ts";
 import { accept } from "../src/transport/connect.ts";
-import type { Connection } from "../src/transport/connection.ts";
+import type { Connection, Rejection } from "../src/transport/connection.ts";
 import type { Dial } from "../src/transport/port.ts";
 import type { KeyStatements } from "../src/trust/envelope.ts";
 import type { SigningKey } from "../src/trust/keys.ts";
 import type { SealedObject } from "../src/trust/secure-objects/object-cipher.ts";
+import type { Parameters } from "../src/wire/messages.ts";
 import { namespaceOf, trackKey, trackOf } from "../src/wire/names.ts";
 import type { MoqObject } from "../src/wire/objects.ts";
 
@@ -47,6 +48,8 @@ export class MemoryPeer {
   readonly #servers = new Map<string, TrackServer>();
   /** Refuses sessions while false. */
   up = true;
+  /** Refuses what is asked of it: by a token it lacks, or by sending it elsewhere. */
+  refuse: (parameters: Parameters) => Rejection | undefined = () => undefined;
 
   serve(trackName: string): TrackServer {
     const track = trackOf(namespace, trackName);
@@ -108,12 +111,16 @@ export class MemoryBroadcast {
         {
           subscribe: (request) => {
             const server = peer.find(trackKey(request.track));
-            if (server) server.subscribe(request);
+            const refused = peer.refuse(request.parameters);
+            if (refused) request.reject(refused);
+            else if (server) server.subscribe(request);
             else request.reject({ errorCode: 0x10, reason: "no such track" });
           },
           fetch: (request) => {
             const server = peer.find(trackKey(request.track));
-            if (server) void server.fetch(request);
+            const refused = peer.refuse(request.parameters);
+            if (refused) request.reject(refused);
+            else if (server) void server.fetch(request);
             else request.reject({ errorCode: 0x10, reason: "no such track" });
           },
         },

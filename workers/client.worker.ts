@@ -8,6 +8,11 @@ exposeWorker(
   new BroadcastClient({
     dial: browserDial,
     clock: systemClock,
-    onOnline: (listener) => addEventListener("online", listener),
+    onOnline: (listener) => {
+      addEventListener("online", listener);
+      // Where browsers tell (Chromium): from one network to another, without having been offline in between.
+      const { connection } = navigator as { readonly connection?: EventTarget };
+      connection?.addEventListener("change", listener);
+    },
   }),
 );

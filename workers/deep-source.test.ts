@@ -39,7 +39,10 @@ async function connect(...urls: string[]): Promise<SourcePool> {
   const dialer = new PeerDialer({ versions: ["moqt-18"], dial: broadcast.dial, clock: systemClock });
   const pool = new SourcePool({
     clock: systemClock,
-    provider: dialer.provider(urls.map((url) => ({ url }))),
+    provider: dialer.provider(
+      urls.map((url) => ({ url })),
+      "objects",
+    ),
     sources: urls,
   });
   pools.push(pool);

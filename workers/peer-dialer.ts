@@ -3,12 +3,15 @@ import type { Clock } from "../src/clock.ts";
 import { CountersignError } from "../src/errors.ts";
 import type { ConnectionProvider } from "../src/merge/connection-provider.ts";
 import type { PeerOptions } from "../src/rpc/protocol.ts";
+import type { TokenProvider } from "../src/transport/authorization.ts";
 import { connect } from "../src/transport/connect.ts";
 import { fetchingByGroup } from "../src/transport/groupwise-fetch.ts";
 import type { Dial } from "../src/transport/port.ts";
 import { keepConnected, type PersistentConnection } from "../src/transport/reconnect.ts";
-import { followingRedirects, redirectTarget } from "../src/transport/redirects.ts";
+import { followingRedirects, type RedirectPolicy, redirectTarget } from "../src/transport/redirects.ts";
 import type { Version } from "../src/wire/codec.ts";
+import { supportedVersions } from "../src/wire/registry.ts";
+import type { PeerKind, ReconnectNews } from "./reconnect-news.ts";
 
 /**
  * Pauses before a lost peer is dialed again: ceilings from the first to the last, of which half is waited on average. Chromium makes a page wait that had failed handshakes in the
@@ -24,6 +27,11 @@ export interface PeerDialerOptions {
   readonly versions: readonly Version[];
   readonly dial: Dial;
   readonly clock: Clock;
+  /** Where peers may send us. Default: to their own origin. */
+  readonly redirects?: RedirectPolicy;
+  readonly tokens?: TokenProvider;
+  /** Told of connections that are lost and come back. */
+  readonly news?: ReconnectNews;
 }
 
 /** All peers of one player. */
@@ -42,8 +50,8 @@ export class PeerDialer {
   }
 
   /** A provider of connections to these peers, by their URLs. Throws CountersignError `invalid-options` for a certificate digest that is none. */
-  provider(peers: readonly PeerOptions[]): ConnectionProvider {
-    const { dial, clock, versions } = this.#options;
+  provider(peers: readonly PeerOptions[], kind: PeerKind): ConnectionProvider {
+    const { dial, clock, versions, redirects = {}, tokens, news } = this.#options;
     for (const peer of peers) this.learn(peer);
     return {
       keep: (source, listener) => {
@@ -55,20 +63,31 @@ export class PeerDialer {
           maxMs: REDIAL_MAX_MS,
           connect: async (signal, newUri) => {
             // The same origin as a relay that redirects has the same certificate.
-            const open = async (url: string) => {
-              const settings = { clock, signal, connectTimeoutMs: CONNECT_TIMEOUT_MS, liveness: {} };
-              const pinned = certificateHashes.length > 0 && { certificateHashes };
-              return fetchingByGroup(await connect(dial, { url, versions, ...settings, ...pinned }));
-            };
-            const home = await open(newUri === "" ? source : redirectTarget(source, newUri));
-            return followingRedirects(home, { connect: open });
+            const open = async (url: string) =>
+              fetchingByGroup(
+                await connect(dial, {
+                  url,
+                  versions,
+                  clock,
+                  signal,
+                  connectTimeoutMs: CONNECT_TIMEOUT_MS,
+                  liveness: {},
+                  ...(tokens && { tokens }),
+                  ...(certificateHashes.length > 0 && { certificateHashes }),
+                }),
+              );
+            const home = await open(newUri === "" ? source : redirectTarget(source, newUri, redirects));
+            return followingRedirects(home, { connect: open, policy: redirects });
           },
           onState: (state) => {
             if (state.kind === "open") {
               open = true;
               listener.open(state.connection);
+              if (state.resumed) news?.resumed(kind, source, state.resumed);
               this.wake();
             } else if (state.kind !== "connecting" && (open || state.error !== undefined)) {
+              // Before the merge hears of it: what it does then is told behind its cause.
+              if (open && state.kind === "backing-off") news?.lost(kind, source, state.error);
               open = false;
               listener.lost(state.error);
             }
@@ -85,10 +104,26 @@ export class PeerDialer {
     };
   }
 
-  /** The network is back, or looks like it since one peer answered: the others need not wait any longer. */
+  /** One peer answered, so the network is there: the others need not wait any longer. */
   wake(): void {
     for (const kept of this.#kept) kept.retryNow();
   }
+
+  /** The network is back, or another one, or the machine has slept: sessions that look open may be dead, and those that are lost need not wait. */
+  networkChanged(): void {
+    for (const kept of this.#kept) kept.networkChanged();
+  }
+}
+
+/** The versions that this build speaks, of those that are wanted. Throws "invalid-options" when that leaves none. */
+export function checkedVersions(wanted: readonly string[] = supportedVersions): readonly Version[] {
+  const known = wanted.filter((version): version is Version =>
+    supportedVersions.includes(version as Version),
+  );
+  if (known.length > 0) return known;
+  throw new CountersignError("invalid-options", `None of the versions ${wanted.join(", ")} is known.`, {
+    hint: `This build speaks ${supportedVersions.join(", ")}.`,
+  });
 }
 
 function digest(hash: Uint8Array | string): Uint8Array {

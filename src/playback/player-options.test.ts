@@ -37,8 +37,31 @@ describe("options", () => {
       targetLatencyMs: 400,
       resume: "live",
       replay: { enabled: true, maxAgeMs: 72 * 3600 * 1000, maxBytes: undefined },
-      versions: ["moqt-18"],
+      redirects: { origins: [] },
     });
+  });
+
+  test("leave the choice of versions to the worker, unless the app makes it", () => {
+    expect(parseOptions(GOOD)).not.toHaveProperty("versions");
+    expect(parseOptions({ ...GOOD, versions: ["moqt-19"] }).versions).toEqual(["moqt-19"]);
+    for (const versions of [[], "moqt-18", [18]]) expect(refusal({ versions }).code).toBe("invalid-options");
+  });
+
+  test("say where relays may send us", () => {
+    const origins = ["https://relay2.example:4443"];
+    expect(parseOptions({ ...GOOD, redirects: { origins, maxHops: 1 } }).redirects).toEqual({
+      origins,
+      maxHops: 1,
+    });
+    expect(parseOptions({ ...GOOD, redirects: false }).redirects).toEqual({ maxHops: 0 });
+    expect(refusal({ redirects: { maxHops: -1 } }).code).toBe("invalid-options");
+    expect(refusal({ redirects: { origins: ["relay2"] } }).code).toBe("address-invalid");
+  });
+
+  test("carry a token; a function that gives one stays on the page", () => {
+    expect(parseOptions({ ...GOOD, authorization: "secret" }).authorization).toEqual({ token: "secret" });
+    expect(parseOptions({ ...GOOD, authorization: () => "secret" }).authorization).toEqual({});
+    expect(refusal({ authorization: 7 }).code).toBe("invalid-options");
   });
 
   test.each<[string, string | Uint8Array]>([

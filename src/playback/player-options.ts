@@ -2,7 +2,7 @@
 import type Hls from "hls.js";
 import type { HlsConfig } from "hls.js";
 import { CountersignError } from "../errors.ts";
-import type { OpenOptions, PeerOptions } from "../rpc/protocol.ts";
+import type { AuthorizationProvider, OpenOptions, PeerOptions, RedirectOptions } from "../rpc/protocol.ts";
 import { type EncryptionOptions, parseEncryption } from "./key-options.ts";
 import { parseReplay, type ReplayOptions } from "./replay-options.ts";
 
@@ -41,8 +41,19 @@ export interface PlayerOptions {
   readonly replay?: boolean | ReplayOptions;
   /** Keys of a broadcast that is encrypted (MoQ Secure Objects); not needed for one that is not. See docs/encryption.md. */
   readonly encryption?: EncryptionOptions;
-  /** Draft versions to offer, best first; default `["moqt-18"]`. */
+  /**
+   * Draft versions to speak, best first, e.g. `["moqt-18"]`; default: all that this build knows. They are offered to the relay, which chooses. Where nothing is negotiated
+   * (Firefox cannot tell, some relays do not choose) the first one is spoken, and one of each other kind tried after it.
+   */
   readonly versions?: readonly string[];
+  /** Where a relay may send this player instead; default: to its own origin, three times in a row. false: nowhere. */
+  readonly redirects?: false | RedirectOptions;
+  /**
+   * Authorization for relays that ask for it: a token, or a function that gives one when it is wanted, and a fresh one (`refresh`) when the relay refused the last or a
+   * subscription is about to expire. It is asked for each connection and request, so it should remember what it has. Tokens go to every peer that is named here, and to where
+   * `redirects` lets those send us: a function can give a token by `url`.
+   */
+  readonly authorization?: string | AuthorizationProvider;
   /** Call `video.play()` when there is something to play. Default: whether the element has the autoplay attribute. */
   readonly autoplay?: boolean;
   /** Address of `client.worker.js`, for pages whose bundler moves files. */
@@ -65,7 +76,6 @@ export interface PlayerEnvironment {
 export const DEFAULT_TARGET_LATENCY_MS = 400;
 const MIN_TARGET_LATENCY_MS = 50;
 const MAX_TARGET_LATENCY_MS = 30_000;
-const DEFAULT_VERSIONS: readonly string[] = ["moqt-18"];
 
 /** draft-ietf-moq-transport-18 §2.4.1: a namespace has 1 to 32 fields. */
 const MAX_NAMESPACE_FIELDS = 32;
@@ -142,13 +152,24 @@ export function parseOptions(options: PlayerOptions): OpenOptions {
   if (resume !== "live" && resume !== "position") {
     refuse(`resume is "${String(resume)}".`, 'Choose "live" or "position".');
   }
-  const versions = options.versions ?? DEFAULT_VERSIONS;
+  const { versions, authorization } = options;
   if (
-    !Array.isArray(versions) ||
-    versions.length === 0 ||
-    !versions.every((version) => typeof version === "string")
+    versions !== undefined &&
+    (!Array.isArray(versions) ||
+      versions.length === 0 ||
+      !versions.every((version) => typeof version === "string"))
   ) {
     refuse("versions is not a list of protocol versions.", 'Leave it out, or pass e.g. ["moqt-18"].');
+  }
+  if (
+    authorization !== undefined &&
+    typeof authorization !== "string" &&
+    typeof authorization !== "function"
+  ) {
+    refuse(
+      "authorization is neither a string nor a function.",
+      "Pass a token, or a function that gives one.",
+    );
   }
   return {
     broadcast: parseBroadcast(options.broadcast),
@@ -165,7 +186,11 @@ export function parseOptions(options: PlayerOptions): OpenOptions {
     resume,
     replay: parseReplay(options.replay ?? true),
     ...(options.encryption !== undefined && { encryption: parseEncryption(options.encryption) }),
-    versions: [...versions],
+    ...(versions !== undefined && { versions: [...versions] }),
+    redirects: parseRedirects(options.redirects),
+    ...(authorization !== undefined && {
+      authorization: typeof authorization === "string" ? { token: authorization } : {},
+    }),
   };
 }
 
@@ -262,6 +287,21 @@ function parseRoots(roots: TrustOptions["roots"] | undefined): Uint8Array[] {
     }
     return new Uint8Array(bytes);
   });
+}
+
+function parseRedirects(redirects: PlayerOptions["redirects"]): RedirectOptions {
+  if (redirects === false) return { maxHops: 0 };
+  const { origins = [], maxHops } = redirects ?? {};
+  if (!Array.isArray(origins)) refuse("redirects.origins is not a list.", "Pass a list of origins.");
+  if (maxHops !== undefined && !(Number.isInteger(maxHops) && maxHops >= 0)) {
+    refuse(
+      `redirects.maxHops is ${String(maxHops)}.`,
+      "Pass how many redirects one request may follow: 0, 1, ...",
+    );
+  }
+  // Each is an address like a peer's, of which only the origin counts.
+  const allowed = origins.map((origin: string) => parsePeer(origin, "redirects.origins").url);
+  return { origins: allowed, ...(maxHops !== undefined && { maxHops }) };
 }
 
 function parseDiscover(discover: PlayerOptions["discover"]): Pick<OpenOptions, "discover"> {

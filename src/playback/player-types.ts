@@ -36,6 +36,10 @@ export interface PlayerEvents {
   stats: PlayerStats;
   /** A peer's state changed. */
   source: Omit<EventOf<"source">, "reason"> & { readonly reason?: CountersignError };
+  /** A peer's connection was lost and is dialed again; playback goes on from the other peers and what is buffered. */
+  reconnecting: Omit<EventOf<"reconnecting">, "reason"> & { readonly reason?: CountersignError };
+  /** It is back (or the peer moved us elsewhere), and what nobody brought meanwhile is fetched. */
+  resumed: EventOf<"resumed">;
   /** Media that will not come; playback goes on behind it. */
   hole: EventOf<"hole">;
   /** An object was refused: not what the signer signed, or not signed at all. */

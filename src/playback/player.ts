@@ -17,8 +17,8 @@ import type {
 } from "../rpc/protocol.ts";
 import { Attachment, checkMediaSupport } from "./attach.ts";
 import { EdgeClock } from "./edge-clock.ts";
-import { pageApiOf } from "./key-options.ts";
 import { LatencyController, TICK_MS } from "./latency-controller.ts";
+import { pageApi } from "./page-api.ts";
 import {
   checkEnvironment,
   checkSignatureSupport,
@@ -26,6 +26,7 @@ import {
   parseOptions,
 } from "./player-options.ts";
 import type { PlaybackStats, Player, PlayerEvents, PlayerStats } from "./player-types.ts";
+import { passOn } from "./worker-news.ts";
 
 /** The worker is told where the picture is every this many ticks: 4 times a second is finer than any decision it takes. */
 const TICKS_PER_REPORT = 3;
@@ -97,7 +98,7 @@ class WorkerPlayer implements Player {
     this.#listen();
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
     checkSignatureSupport(globalThis, open.roots)
-      .then(() => this.#client.open(open, options.encryption && pageApiOf(options.encryption)))
+      .then(() => this.#client.open(open, pageApi(options)))
       .catch((thrown: unknown) => this.#fail(toCountersignError(thrown, "internal")));
   }
 
@@ -255,27 +256,8 @@ class WorkerPlayer implements Player {
         this.#workerStats = event.stats;
         this.#emitter.emit("stats", { ...event.stats, playback: this.playback });
         return;
-      case "source": {
-        const { type: _, reason, ...source } = event;
-        this.#emitter.emit("source", {
-          ...source,
-          ...(reason && { reason: CountersignError.fromData(reason) }),
-        });
-        return;
-      }
-      case "hole": {
-        const { type: _, ...hole } = event;
-        this.#emitter.emit("hole", hole);
-        return;
-      }
-      case "rejected": {
-        const { type: _, ...rejected } = event;
-        this.#emitter.emit("rejected", rejected);
-        return;
-      }
-      case "warning":
-        this.#emitter.emit("warning", CountersignError.fromData(event.error));
-        return;
+      default:
+        passOn(this.#emitter, event);
     }
   }
 

@@ -24,6 +24,32 @@ export interface DiscoverOptions {
   readonly hosts: readonly string[];
 }
 
+/** Where peers may send us, and how far (draft-ietf-moq-transport-18 §10.6.1, §10.4). */
+export interface RedirectOptions {
+  /** Origins that may be gone to beside the peer's own, e.g. `https://relay2.example:4443`. Default: none. */
+  readonly origins?: readonly string[];
+  /** Redirects of one request, one after the other; 0 follows none. Default 3. */
+  readonly maxHops?: number;
+}
+
+/** What a token is wanted for. Plain data. */
+export interface AuthorizationNeed {
+  /** The relay's address; of a redirect's target, too. */
+  readonly url: string;
+  /** "session": for the connection itself; otherwise the request: "subscribe", "fetch", ... */
+  readonly purpose: string;
+  /** Absent for a session. */
+  readonly namespace?: readonly string[];
+  readonly track?: string;
+  /** The relay refused what it was given before, or a subscription is about to expire: only a new token can help. */
+  readonly refresh: boolean;
+}
+
+/** Gives a token for one need; undefined for none. */
+export type AuthorizationProvider = (
+  need: AuthorizationNeed,
+) => string | undefined | Promise<string | undefined>;
+
 /** What the worker needs to know to play; validated on the page before it is sent. */
 export interface OpenOptions {
   /** The broadcast's namespace, field by field. */
@@ -55,8 +81,11 @@ export interface OpenOptions {
     /** How long a call may take. */
     readonly keyTimeoutMs: number;
   };
-  /** Draft versions to offer, best first. */
-  readonly versions: readonly string[];
+  /** Draft versions to offer, best first. Absent: all that this build speaks. */
+  readonly versions?: readonly string[];
+  readonly redirects?: RedirectOptions;
+  /** `token`: sent with everything. Without it the page has a function: {@link PageApi.token} is called. */
+  readonly authorization?: { readonly token?: string };
 }
 
 /**
@@ -170,6 +199,26 @@ export type WorkerEvent =
       readonly state: SourceState;
       readonly reason?: ErrorData;
     }
+  /** A peer's connection was lost; it is dialed again by itself. Once for each loss. */
+  | {
+      readonly type: "reconnecting";
+      readonly url: string;
+      readonly kind: "objects" | "manifests";
+      readonly reason?: ErrorData;
+    }
+  /**
+   * The connection that followed upon a lost one (after "reconnecting"), or upon one that the peer asked to leave (GOAWAY: without "reconnecting", and away for
+   * 0 ms). `missed`: media of the time away that nobody else had brought by now, empty when the others covered it; it is fetched, and what cannot be had is told by "hole".
+   */
+  | {
+      readonly type: "resumed";
+      readonly url: string;
+      readonly kind: "objects" | "manifests";
+      readonly cause: "lost" | "moved";
+      readonly awayMs: number;
+      readonly attempts: number;
+      readonly missed: readonly TimeRange[];
+    }
   | {
       readonly type: "rejected";
       readonly track: string;
@@ -205,6 +254,8 @@ export interface PlayheadReport {
 export interface PageApi {
   /** The app's base key, or undefined when it has none (yet). Called only with {@link OpenOptions.encryption}. */
   key(request: KeyRequest): Promise<BaseKey | undefined>;
+  /** The app's token for one need, or undefined for none. Called only with {@link OpenOptions.authorization} that has no token itself. */
+  token?(need: AuthorizationNeed): Promise<string | undefined>;
 }
 
 /** The worker's side, as Comlink exposes it. Every rejection is a CountersignError (a transfer handler carries the code). */

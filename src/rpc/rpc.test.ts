@@ -1,8 +1,16 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { CountersignError } from "../errors.ts";
+import { pageApi } from "../playback/page-api.ts";
 import { connectWorker, type WorkerClient, type WorkerLike } from "./connect.ts";
 import { exposeWorker } from "./expose.ts";
-import type { OpenOptions, ResourceRequest, WorkerApi, WorkerEvent, WorkerStats } from "./protocol.ts";
+import type {
+  AuthorizationNeed,
+  OpenOptions,
+  ResourceRequest,
+  WorkerApi,
+  WorkerEvent,
+  WorkerStats,
+} from "./protocol.ts";
 
 const OPTIONS = { broadcast: ["a"] } as unknown as OpenOptions;
 
@@ -181,4 +189,21 @@ describe("closing", () => {
     await client.close();
     expect(worker.terminated).toBe(true);
   });
+});
+
+test("the worker asks the page for tokens, and hears why there is none", async () => {
+  const answers: unknown[] = [];
+  const { client } = setUp({
+    open: async (_options, _events, page) => {
+      const need = { url: "https://a", purpose: "subscribe", namespace: ["a"], track: "v", refresh: false };
+      answers.push(await page?.token?.(need), await page?.token?.({ ...need, refresh: true }));
+      answers.push(await page?.token?.({ ...need, url: "https://b" }).catch((thrown) => thrown.message));
+    },
+  });
+  const authorization = async ({ url, refresh }: AuthorizationNeed) => {
+    if (url === "https://b") throw new Error("logged out");
+    return refresh ? "new" : undefined;
+  };
+  await client.open(OPTIONS, pageApi({ authorization }));
+  expect(answers).toEqual([undefined, "new", "logged out"]);
 });

@@ -153,7 +153,13 @@ async function open(
     const connection = connectionOver(driver, options.url ?? "", setup, options.tokens);
     if (options.liveness) {
       const dead = (error: CountersignError) => driver.handle({ type: "broken", error });
-      watchLiveness(connection, driver.clock, () => driver.receivedAtMs, dead, options.liveness);
+      connection.probe = watchLiveness(
+        connection,
+        driver.clock,
+        () => driver.receivedAtMs,
+        dead,
+        options.liveness,
+      );
     }
     return connection;
   } finally {

@@ -271,6 +271,8 @@ export interface Connection {
     track: FullTrackName,
     options: { largest?: Location; parameters?: Parameters; trackProperties?: readonly KeyValue[] },
   ): Promise<PublishedTrack>;
+  /** Asks the peer now whether it is still there; no answer in time closes the connection with an error. Absent: nobody watches the peer. */
+  probe?(): void;
   /** GOAWAY: asks the peer to move. */
   goaway(newUri: string, timeoutMs: number): void;
   close(code?: number, reason?: string): void;

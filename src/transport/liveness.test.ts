@@ -19,13 +19,13 @@ function watched(answers: boolean) {
       throw new Error("refused");
     },
   } as unknown as Connection;
-  watchLiveness(
+  const probe = watchLiveness(
     connection,
     clock,
     () => seen.receivedAtMs,
     (error) => seen.dead.push(error),
   );
-  return { clock, seen, end };
+  return { clock, seen, end, probe };
 }
 
 test("a peer that goes on sending is not asked", () => {
@@ -55,10 +55,31 @@ test("a silent peer that does not answer is declared dead, once, within idle and
   expect(seen.dead).toHaveLength(1);
 });
 
+test("a probe asks at once, however lately the peer was heard of, and a dead one is found within the timeout", () => {
+  const { clock, seen, probe } = watched(false);
+  clock.advance(LIVENESS_IDLE_MS / 2);
+  seen.receivedAtMs = clock.now();
+  clock.advance(1);
+  probe();
+  probe();
+  expect(seen.asked).toBe(1);
+  clock.advance(LIVENESS_TIMEOUT_MS);
+  expect(seen.dead.map((error) => error.code)).toEqual(["session-closed"]);
+});
+
+test("a peer that answers a probe is watched on as before", () => {
+  const { clock, seen, probe } = watched(true);
+  probe();
+  clock.advance(LIVENESS_TIMEOUT_MS + LIVENESS_IDLE_MS);
+  expect(seen.asked).toBeGreaterThan(1);
+  expect(seen.dead).toEqual([]);
+});
+
 test("nothing is asked of a connection that ended", async () => {
-  const { clock, seen, end } = watched(false);
+  const { clock, seen, end, probe } = watched(false);
   end({ error: undefined, byUs: true });
   await Promise.resolve();
+  probe();
   clock.advance(60_000);
   expect(seen.asked).toBe(0);
   expect(seen.dead).toEqual([]);

@@ -26,17 +26,21 @@ export interface LivenessSettings {
   readonly timeoutMs?: number;
 }
 
-/** Watches until the connection ends. `receivedAtMs` tells when the last byte came; `dead` is called once, when an answer did not come. */
+/**
+ * Watches until the connection ends. `receivedAtMs` tells when the last byte came; `dead` is called once, when an answer did not come. Returns what asks at once,
+ * however lately the peer was heard of: for whoever has reason to think that the network is another one now.
+ */
 export function watchLiveness(
   connection: Connection,
   clock: Clock,
   receivedAtMs: () => number,
   dead: (error: CountersignError) => void,
   settings: LivenessSettings = {},
-): void {
+): () => void {
   const { idleMs = LIVENESS_IDLE_MS, timeoutMs = LIVENESS_TIMEOUT_MS } = settings;
   let stopTimer: () => void;
   let over = false;
+  let asking = false;
   void connection.closed.then(() => {
     over = true;
     stopTimer();
@@ -54,9 +58,11 @@ export function watchLiveness(
   };
   const ask = (): void => {
     const askedAtMs = clock.now();
+    asking = true;
     // Whatever the answer is, it is one; that it came shows in receivedAtMs.
     connection.trackStatus(NO_SUCH_TRACK).catch(() => undefined);
     arm(timeoutMs, () => {
+      asking = false;
       if (receivedAtMs() >= askedAtMs) watch();
       else {
         dead(
@@ -69,4 +75,9 @@ export function watchLiveness(
     });
   };
   arm(idleMs, watch);
+  return () => {
+    if (over || asking) return;
+    stopTimer();
+    ask();
+  };
 }

@@ -1,5 +1,6 @@
 /** The Connection that the rest of Countersign sees, over a driver whose SETUP exchange is done. */
 import { CountersignError } from "../errors.ts";
+import { isRefusedNamespace } from "../session/namespaces.ts";
 import { wireEnd } from "../session/own-requests.ts";
 import type { RequestBody, StreamHandle } from "../session/types.ts";
 import { sessionErrors, streamResets } from "../wire/codes.ts";
@@ -143,11 +144,13 @@ export function connectionOver(
     },
 
     trackStatus(track) {
-      return asking("track-status", track, async (tokens) => {
+      const question = async (tokens: readonly AuthToken[]) => {
         const request = { type: "track-status", track, parameters: withTokens({}, tokens) } as const;
         const { parameters } = await open(() => new OwnQuestion(), request).observer.answer;
         return { largest: parameters.largestObject };
-      });
+      };
+      // Nobody is authorized for tracks of the session itself, and liveness asks for one every other second.
+      return isRefusedNamespace(track.namespace) ? question([]) : asking("track-status", track, question);
     },
 
     publishNamespace(namespace) {

@@ -123,3 +123,25 @@ test("close ends whatever is going on and leaves nothing behind", async () => {
     expect(state.dials).toBe(1);
   }
 });
+
+test("when the network changed, a session that is dead without a word is found out at once, and a back-off is cut short", async () => {
+  const clock = new FakeClock();
+  const { wires, dial } = relay(clock);
+  const states: ReconnectState[] = [];
+  const kept = keepConnected({
+    connect: (signal) => connect(dial, { url, clock, signal, liveness: { idleMs: 60_000, timeoutMs: 500 } }),
+    onState: (state) => states.push(state),
+    clock,
+    random: () => 1,
+  });
+  await settle();
+  wires[0]?.stall();
+  await clock.run(1);
+  kept.networkChanged();
+  await clock.run(500);
+  expect(states.at(-1)).toMatchObject({ kind: "backing-off", error: { code: "session-closed" } });
+  kept.networkChanged();
+  await settle();
+  expect(states.at(-1)).toMatchObject({ kind: "open", resumed: { cause: "lost" } });
+  kept.close();
+});

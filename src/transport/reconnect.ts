@@ -71,6 +71,8 @@ export interface PersistentConnection {
   readonly connection: Connection | undefined;
   /** Skips the rest of a back-off: the network came back, the user asked. */
   retryNow(): void;
+  /** The network may be another one now: skips a back-off, and asks an open connection's peer whether it is still there. */
+  networkChanged(): void;
   /** Ends the connection, or the attempts to get one. */
   close(code?: number, reason?: string): void;
 }
@@ -120,6 +122,11 @@ class Keeper implements PersistentConnection {
     if (this.#state.kind !== "backing-off") return;
     this.#cancelTimer?.();
     void this.#dial();
+  }
+
+  networkChanged(): void {
+    this.connection?.probe?.();
+    this.retryNow();
   }
 
   close(code?: number, reason?: string): void {

@@ -4,7 +4,7 @@ import { FakeClock, settle } from "../testing/fake-clock.ts";
 import { memoryDial } from "../testing/memory-transport.ts";
 import { requestErrors } from "../wire/codes.ts";
 import type { Redirect } from "../wire/messages.ts";
-import { namespaceOf, trackKey, trackOf } from "../wire/names.ts";
+import { type Namespace, namespaceKey, namespaceOf, trackKey, trackOf } from "../wire/names.ts";
 import { accept, connect } from "./connect.ts";
 import type { Connection, RequestHandlers } from "./connection.ts";
 import {
@@ -157,4 +157,58 @@ test("origins are compared, not texts, and what is no address is refused as such
     expect.objectContaining({ code: "address-invalid" }),
   );
   expect(() => redirectTarget(HOME, "nowhere")).toThrow(expect.objectContaining({ code: "address-invalid" }));
+});
+
+const elsewhere = "https://relay.test/elsewhere";
+const movedTo = (namespace: readonly Uint8Array[]) => ({
+  errorCode: requestErrors.redirect,
+  reason: "",
+  redirect: { connectUri: elsewhere, namespace, name: new Uint8Array(0) },
+});
+
+/** Refuses what is announced to it, or asked of its namespaces, with this redirect. */
+function announcing(redirection: ReturnType<typeof movedTo>): RequestHandlers {
+  return {
+    publishNamespace: (request) => request.reject(redirection),
+    subscribeNamespace: (request) => request.reject(redirection),
+    subscribeTracks: (request) => request.reject(redirection),
+  };
+}
+
+test("announcements and the watching of namespaces go where they are sent", async () => {
+  const announced: string[] = [];
+  const { client, dialed } = await network({
+    [HOME]: announcing(movedTo([])),
+    [elsewhere]: {
+      publishNamespace: (request) => {
+        announced.push(namespaceKey(request.namespace));
+        request.accept();
+      },
+      subscribeNamespace: (request) => request.accept().add(namespaceOf("found")),
+    },
+  });
+  await client.publishNamespace(namespaceOf("ours"));
+  const found = new Promise<string>((resolve) => {
+    const listener = {
+      added: (namespace: Namespace) => resolve(namespaceKey(namespace)),
+      removed: () => undefined,
+    };
+    void client.subscribeNamespace(namespaceOf("theirs"), listener);
+  });
+  expect(announced).toEqual(["ours"]);
+  expect(await found).toBe("theirs-found");
+  expect(dialed).toEqual([HOME, elsewhere]);
+});
+
+test("they are not taken to another namespace, nor SUBSCRIBE_TRACKS anywhere", async () => {
+  const { client, dialed } = await network({ [HOME]: announcing(movedTo(namespaceOf("other"))) });
+  const listener = { added: () => undefined, removed: () => undefined };
+  for (const request of [
+    client.publishNamespace(namespaceOf("ours")),
+    client.subscribeNamespace(namespaceOf("theirs"), listener),
+    client.subscribeTracks(namespaceOf("theirs")),
+  ]) {
+    await expect(request).rejects.toMatchObject({ code: "redirect-refused", peer: HOME });
+  }
+  expect(dialed).toEqual([HOME]);
 });

@@ -4,7 +4,7 @@
  * It says so of its own accord, so how far it is believed is the app's decision: a {@link RedirectPolicy} names the origins that may be gone to and how often. What
  * comes from there is verified like everything else.
  */
-import { CountersignError } from "../errors.ts";
+import { CountersignError, type RedirectDetail } from "../errors.ts";
 import type { FullTrackName } from "../wire/names.ts";
 import { webTransportAddress } from "./browser-dial.ts";
 import type { Connection, Subscription } from "./connection.ts";
@@ -47,8 +47,9 @@ export interface FollowOptions {
 }
 
 /**
- * The same connection, except that `subscribe`, `fetch` and `trackStatus` go where a redirect sends them, and a joining fetch to where its subscription is.
- * Sessions opened for that end with the first one. Every other refusal, and a redirect that may not be followed, rejects as before.
+ * The same connection, except that requests go where a redirect sends them, and a joining fetch to where its subscription is. Sessions opened for that end
+ * with the first one. Announcements and the watching of namespaces follow to another session and not to another namespace, of which nobody here would know:
+ * that, a redirect that the policy forbids, and a redirect of PUBLISH reject with "redirect-refused", every other refusal as before.
  */
 export function followingRedirects(home: Connection, options: FollowOptions): Connection {
   const follower = new Follower(home, options);
@@ -73,10 +74,14 @@ export function followingRedirects(home: Connection, options: FollowOptions): Co
       follower.follow(wanted.track, (connection, track) => connection.fetch({ ...wanted, track }, sink)),
     trackStatus: (wanted) => follower.follow(wanted, (connection, track) => connection.trackStatus(track)),
     joiningFetch: (wanted, sink) => follower.homeOf(wanted.subscription).joiningFetch(wanted, sink),
-    publishNamespace: (namespace) => home.publishNamespace(namespace),
-    subscribeNamespace: (prefix, listener) => home.subscribeNamespace(prefix, listener),
-    subscribeTracks: (prefix, wanted) => home.subscribeTracks(prefix, wanted),
-    publish: (track, wanted) => home.publish(track, wanted),
+    publishNamespace: (namespace) =>
+      follower.followNamespace((connection) => connection.publishNamespace(namespace)),
+    subscribeNamespace: (prefix, listener) =>
+      follower.followNamespace((connection) => connection.subscribeNamespace(prefix, listener)),
+    // What a peer publishes arrives at the handlers of the session, which other sessions do not have.
+    subscribeTracks: (prefix, wanted) => follower.stay(home.subscribeTracks(prefix, wanted)),
+    publish: (track, wanted) => follower.stay(home.publish(track, wanted)),
+    probe: () => follower.probe(),
     goaway: (newUri, timeoutMs) => home.goaway(newUri, timeoutMs),
     close: (code, reason) => home.close(code, reason),
   };
@@ -111,22 +116,52 @@ class Follower {
     track: FullTrackName,
     ask: (connection: Connection, track: FullTrackName) => Promise<T>,
   ): Promise<T> {
+    let name = track;
+    return this.#follow(
+      (connection) => ask(connection, name),
+      ({ namespace, name: other }) => {
+        // §10.6.1: both empty means the same track.
+        if (namespace.length > 0 || other.byteLength > 0) name = { namespace, name: other };
+      },
+    );
+  }
+
+  followNamespace<T>(ask: (connection: Connection) => Promise<T>): Promise<T> {
+    return this.#follow(ask, ({ namespace }, from) => {
+      if (namespace.length > 0) throw refused(from.url, "it leads to another namespace");
+    });
+  }
+
+  /** A request that is not followed anywhere: a redirect of it is a refusal. */
+  stay<T>(request: Promise<T>): Promise<T> {
+    return request.catch((thrown: unknown) => {
+      const redirected = thrown instanceof CountersignError && thrown.redirect !== undefined;
+      throw redirected ? refused(this.#home.url, "requests of this kind are bound to their session") : thrown;
+    });
+  }
+
+  probe(): void {
+    this.#home.probe?.();
+    for (const session of this.#sessions.values()) handled(session.then((other) => other.probe?.()));
+  }
+
+  async #follow<T>(
+    ask: (connection: Connection) => Promise<T>,
+    renamed: (redirect: RedirectDetail, from: Connection) => void,
+  ): Promise<T> {
     const { policy = {} } = this.#options;
     const maxHops = policy.maxHops ?? MAX_REDIRECT_HOPS;
     let connection = this.#home;
-    let name = track;
     for (let hops = 0; ; hops++) {
       try {
-        return await ask(connection, name);
+        return await ask(connection);
       } catch (thrown) {
         const redirect = thrown instanceof CountersignError ? thrown.redirect : undefined;
         if (!redirect) throw thrown;
         if (hops >= maxHops) throw refused(connection.url, `${hops} have been followed already`);
-        const { connectUri, namespace } = redirect;
-        // §10.6.1: both empty means the same track.
-        if (namespace.length > 0 || redirect.name.byteLength > 0) name = { namespace, name: redirect.name };
-        if (connectUri !== "")
-          connection = await this.#session(redirectTarget(connection.url, connectUri, policy));
+        renamed(redirect, connection);
+        if (redirect.connectUri !== "")
+          connection = await this.#session(redirectTarget(connection.url, redirect.connectUri, policy));
       }
     }
   }
