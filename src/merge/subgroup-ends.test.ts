@@ -127,8 +127,9 @@ it("counts the streams of a source that goes away as reset, and disturbs no othe
 });
 
 it("does not take the end of a fetch for the end of a subgroup", () => {
-  const { merger } = subgroups("a");
-  expect(merger.sink("a", "fetch").streamEnd).toBeUndefined();
+  const { merger, ends } = subgroups("a");
+  merger.sink("a", "fetch").streamEnd?.({ group: 1, subgroup: 0, complete: true, endOfGroup: true });
+  expect(ends).toEqual([]);
 });
 
 it("settles the oldest subgroup as it stands when too many are open", () => {
