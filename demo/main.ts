@@ -3,6 +3,7 @@ import { CountersignError, createPlayer, type Player, type PlayerState } from ".
 import { loadConfig, optionsFromAddress } from "./config.ts";
 import { byId, setText } from "./dom.ts";
 import { Controls } from "./ui/controls.ts";
+import { offerEvidence } from "./ui/evidence.ts";
 import { Facts } from "./ui/facts.ts";
 import { EventLog } from "./ui/log.ts";
 import { SourceCards } from "./ui/sources.ts";
@@ -66,6 +67,7 @@ async function main(): Promise<void> {
   const facts = new Facts();
   const controls = new Controls(player, video, timeline);
   listen(player, log, names, timeline);
+  offerEvidence(player, (text) => log.add(text, "bad"));
 
   setInterval(() => {
     const { stats } = player;

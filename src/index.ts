@@ -24,6 +24,7 @@ export type {
   SourceStats,
   TimeRange,
   TrackDescription,
+  TrustRange,
   WorkerStats,
 } from "./rpc/protocol.ts";
 export type { KeyRequest } from "./trust/secure-objects/track-keys.ts";

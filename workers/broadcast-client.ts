@@ -46,6 +46,7 @@ import { TimeRanges } from "./time-ranges.ts";
 import { type Decryption, decryptionOf, NO_DECRYPTION } from "./track-decryption.ts";
 import { holeEvent, noteVerified, rejectedEvent } from "./track-news.ts";
 import type { TrackListener } from "./track-pipeline.ts";
+import { TrustRanges } from "./trust-ranges.ts";
 
 /** How long the network may take to bring a catalog before a stored broadcast is played instead. */
 const OFFLINE_AFTER_MS = 1500;
@@ -73,6 +74,7 @@ export class BroadcastClient implements WorkerApi {
   readonly #clock: Clock;
   readonly #held = new HeldRequests();
   readonly #verified = new TimeRanges();
+  readonly #trustRanges = new TrustRanges();
   #events: MessagePort | undefined;
   #options: OpenOptions | undefined;
   #decryption: Decryption = NO_DECRYPTION;
@@ -381,7 +383,10 @@ export class BroadcastClient implements WorkerApi {
         } else if (this.#announced === playing) this.#edge.move(playing.edgeMs);
       },
       delivered: () => this.#status?.delivered(),
-      rejected: (...lie) => this.#emit(rejectedEvent(...lie)),
+      rejected: (...lie) => {
+        this.#emit(rejectedEvent(...lie));
+        this.#trustRanges.rejected(lie, this.#playing?.times.groupMs ?? 0);
+      },
       hole: (pipeline, hole) => this.#emit(holeEvent(pipeline, hole, this.#playing?.times.groupMs ?? 0)),
       locked: (what, error) => this.#status?.locked(what, error),
       trust: () => this.#status?.update(),
@@ -444,6 +449,7 @@ export class BroadcastClient implements WorkerApi {
       edge: this.#edge.step,
       stored: this.#stored,
       verified: this.#verified.all,
+      trustRanges: this.#trustRanges.collect(this.#verified.all, this.#playing, this.#clock.now()),
       backfill: this.#fill?.stats,
       storage: await this.#store?.estimate().catch(() => undefined),
     });

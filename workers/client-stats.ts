@@ -2,7 +2,7 @@
 import type { SourceStatus } from "../src/merge/source-pool.ts";
 import type { SourceId, SourceScore } from "../src/merge/types.ts";
 import type { StoreEstimate } from "../src/replay/types.ts";
-import type { BackfillStats, SourceStats, TimeRange, WorkerStats } from "../src/rpc/protocol.ts";
+import type { BackfillStats, SourceStats, TimeRange, TrustRange, WorkerStats } from "../src/rpc/protocol.ts";
 import type { TrustState } from "../src/trust/types.ts";
 import type { ManifestIntake } from "./manifest-intake.ts";
 import type { TrackPipeline } from "./track-pipeline.ts";
@@ -18,6 +18,7 @@ export interface StatsInput {
   readonly edge: { readonly edgeMs: number; readonly atMs: number } | undefined;
   readonly stored: readonly TimeRange[];
   readonly verified: readonly TimeRange[];
+  readonly trustRanges: readonly TrustRange[];
   readonly storage: StoreEstimate | undefined;
   readonly backfill: BackfillStats | undefined;
 }
@@ -90,5 +91,6 @@ export function collectStats(input: StatsInput): WorkerStats {
     storage: input.storage,
     ...(input.backfill && { backfill: input.backfill }),
     verified: input.verified,
+    trustRanges: input.trustRanges,
   };
 }

@@ -1,6 +1,7 @@
 /** The DVR bar: what is stored, verified, buffered and missing, and where the viewer is. Drag, click or arrow keys. */
 import type { Player, PlayerStats, TimeRange } from "../../src/index.ts";
 import { byId, create, setText } from "../dom.ts";
+import { TRUST_LANES, trustLanes, trustText } from "./trust-lanes.ts";
 import { seconds, timeOfDay } from "./wording.ts";
 
 /** The bar never shows less than this, so that a broadcast that has just begun does not look like one that is over. */
@@ -12,7 +13,7 @@ const PAGE_MS = 30_000;
 /** Closer to the edge than this counts as the edge. */
 const EDGE_MS = 1500;
 
-const LANES = ["stored", "verified", "hole", "buffered"] as const;
+const LANES = ["stored", "verified", ...TRUST_LANES, "hole", "buffered"] as const;
 
 export class Timeline {
   readonly #player: Player;
@@ -64,6 +65,7 @@ export class Timeline {
     const ranges: Readonly<Record<(typeof LANES)[number], readonly TimeRange[]>> = {
       stored: stats.stored,
       verified: stats.verified,
+      ...trustLanes(stats.trustRanges),
       hole: this.#holes,
       buffered: stats.playback.buffered,
     };
@@ -84,6 +86,7 @@ export class Timeline {
         }),
       );
     }
+    setText(byId("bar-trust"), trustText(stats.trustRanges, this.#player.epochMs ?? 0));
     this.#drawHead(positionMs, edgeMs);
   }
 

@@ -92,6 +92,13 @@ export class PendingObjects {
     return places === undefined ? [] : [...places.values()];
   }
 
+  /** Groups of which something waits, in no order. */
+  get waitingGroups(): readonly VarInt[] {
+    const groups = new Set<VarInt>();
+    for (const queue of this.#queues.values()) for (const { place } of queue) groups.add(place.group);
+    return [...groups];
+  }
+
   /** Puts a copy in line. What exceeds its source's caps is evicted, oldest first. A single copy may exceed them alone: see fits(). */
   push(candidate: Candidate): void {
     candidate.place.queue.push(candidate);

@@ -97,6 +97,11 @@ export class TrackMerger<T extends MoqObject> {
     return this.#ledger;
   }
 
+  /** Groups with copies that wait to be judged, in no order. */
+  get waitingGroups(): readonly VarInt[] {
+    return this.#pending.waitingGroups;
+  }
+
   /** True while a copy of this object is being hashed. */
   isJudging(group: VarInt, object: VarInt): boolean {
     return this.#pending.find(group, object)?.inFlight !== undefined;

@@ -149,6 +149,18 @@ export interface BackfillStats {
   readonly error?: ErrorData;
 }
 
+/**
+ * What became of a stretch of the broadcast; ranges of different states may overlap. verified: checked against the signer's word. waiting: here, and its manifest is not.
+ * stale: the signer is silent from here on. rejected: `relay` sent something else than was signed (`reason`). equivocation: the signer contradicted itself, nothing counts.
+ */
+export interface TrustRange extends TimeRange {
+  readonly state: "verified" | "waiting" | "stale" | "rejected" | "equivocation";
+  /** Absent for verified, which is told of the leading track. */
+  readonly track?: string;
+  readonly relay?: string;
+  readonly reason?: string;
+}
+
 export interface WorkerStats {
   readonly sources: readonly SourceStats[];
   readonly trust: TrustState;
@@ -170,6 +182,8 @@ export interface WorkerStats {
   /** Absent without `replay.backfill`, and before playback began. */
   readonly backfill?: BackfillStats;
   readonly verified: readonly TimeRange[];
+  /** For a timeline that is coloured by trust. */
+  readonly trustRanges: readonly TrustRange[];
 }
 
 /** Everything the worker tells unasked, in order. */
