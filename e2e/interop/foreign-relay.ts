@@ -28,6 +28,7 @@ export interface ForeignRelayOptions {
   /** Drafts to offer when it is asked whether it listens. */
   readonly protocols: readonly string[];
   readonly clusterWith?: readonly string[];
+  readonly onlyDraft?: number;
   readonly onLog?: (line: string) => void;
 }
 
@@ -44,7 +45,7 @@ export interface ForeignRelay {
 }
 
 export async function startForeignRelay(options: ForeignRelayOptions): Promise<ForeignRelay> {
-  const { definition, program, clusterWith, onLog } = options;
+  const { definition, program, clusterWith, onlyDraft, onLog } = options;
   const folder = await mkdtemp(join(tmpdir(), "countersign-interop-"));
   // Alone in a folder: moq-relay watches it, and reads its certificate again at each change there.
   const certificates = join(folder, "certificates");
@@ -55,7 +56,11 @@ export async function startForeignRelay(options: ForeignRelayOptions): Promise<F
   await writeFile(certificateFile, certificate.certificatePem);
   await writeFile(keyFile, certificate.keyPem, { mode: 0o600 });
   const port = await freeUdpPort();
-  const args = definition.args({ port, certificateFile, keyFile, ...(clusterWith && { clusterWith }) });
+  const args = definition.args({
+    ...{ port, certificateFile, keyFile },
+    ...(clusterWith && { clusterWith }),
+    ...(onlyDraft !== undefined && { onlyDraft }),
+  });
   const child = spawn(program, args, {
     cwd: folder,
     stdio: ["ignore", "pipe", "pipe"],

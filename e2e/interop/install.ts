@@ -14,17 +14,23 @@ export function folderOf(peer: Pick<PeerDefinition, "name" | "version">, cache =
   return join(cache, `${peer.name}-${peer.version.replace(/[^0-9A-Za-z.+-]/g, "_")}`);
 }
 
-/** The command that installs the peer below `root`: exact version, only what a relay on loopback needs. Undefined when it is installed by hand. */
-export function installCommand(
-  peer: PeerDefinition,
-  root: string,
-): { readonly program: string; readonly args: readonly string[] } | undefined {
-  const { install, version } = peer;
-  if (install.tool !== "cargo") return undefined;
+export interface InstallCommand {
+  readonly program: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** The command that installs the peer's program into `root`/bin: exact version, only what a relay on loopback needs. */
+export function installCommand({ install, version }: PeerDefinition, root: string): InstallCommand {
+  if (install.tool === "go") {
+    const env = { GOBIN: join(root, "bin") };
+    return { program: "go", args: ["install", `${install.package}@${version}`], env };
+  }
   const features = ["--no-default-features", "--features", install.features.join(",")];
   return {
     program: "cargo",
     args: ["install", install.crate, "--version", `=${version}`, ...features, "--root", root],
+    env: {},
   };
 }
 
@@ -32,20 +38,19 @@ export function installCommand(
 export async function ensurePeer(peer: PeerDefinition): Promise<string> {
   const { install } = peer;
   const folder = folderOf(peer);
-  if (install.tool !== "cargo") throw new SetupError(`${peer.name}: ${install.why}.`);
   const program = join(folder, "bin", install.binary);
   if (existsSync(program)) return program;
-  if (findOnPath("cargo") === undefined)
-    throw new SetupError(`${peer.name} is installed with cargo, which is not on PATH.`);
+  if (findOnPath(install.tool) === undefined)
+    throw new SetupError(`${peer.name} is installed with ${install.tool}, which is not on PATH.`);
   mkdirSync(CACHE, { recursive: true });
   await withLock(join(CACHE, `${peer.name}.lock`), async () => {
     if (existsSync(program)) return;
     const building = join(CACHE, `building-${randomBytes(4).toString("hex")}`);
     const command = installCommand(peer, building);
-    if (!command) return;
     progress(`installing ${peer.name} ${peer.version} into ${folder} (once; some minutes)`);
     try {
-      await run(command.program, command.args, { visible: true });
+      const env = { ...process.env, ...command.env };
+      await run(command.program, command.args, { env, visible: true });
       // The rename makes it visible whole or not at all.
       renameSync(building, folder);
     } finally {

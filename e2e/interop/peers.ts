@@ -13,8 +13,8 @@ export type Install =
       readonly features: readonly string[];
       readonly binary: string;
     }
-  /** The harness cannot install it; `--binary` names a program that somebody built. */
-  | { readonly tool: "by-hand"; readonly why: string };
+  /** `package` with all of its module at the pinned version, as `go install` takes it. */
+  | { readonly tool: "go"; readonly package: string; readonly binary: string };
 
 export interface StartOptions {
   readonly port: number;
@@ -22,6 +22,8 @@ export interface StartOptions {
   readonly keyFile: string;
   /** Addresses of other nodes to cluster with. */
   readonly clusterWith?: readonly string[];
+  /** The number of the one draft it shall speak, of those that {@link PeerDefinition.restricts} says it can be restricted to. */
+  readonly onlyDraft?: number;
 }
 
 export interface Limit {
@@ -40,6 +42,8 @@ export interface PeerDefinition {
   /** Path of its WebTransport endpoint. */
   readonly path: string;
   readonly args: (options: StartOptions) => readonly string[];
+  /** It can be told to speak one draft alone, also one that we do not speak. */
+  readonly restricts: boolean;
   /** Nodes of it can be joined by an address given to one of them. */
   readonly clusters: boolean;
   /** How it is made to send GOAWAY; undefined: it cannot be. */
@@ -54,13 +58,15 @@ const MOQ_RELAY: PeerDefinition = {
   install: { tool: "cargo", crate: "moq-relay", features: ["noq"], binary: "moq-relay" },
   drafts: ["moqt-19", "moqt-18", "moqt-17", "moqt-16", "moqt-15", "moqt-14"],
   path: "/",
+  restricts: true,
   clusters: true,
   goawayOn: "SIGTERM",
-  args: ({ port, certificateFile, keyFile, clusterWith = [] }) => [
+  args: ({ port, certificateFile, keyFile, clusterWith = [], onlyDraft }) => [
     ...["--listen", `127.0.0.1:${port}`],
     ...["--listen-tls-cert", certificateFile, "--listen-tls-key", keyFile],
     ...["--auth-public", "**"],
     ...["--drain-timeout", "3s"],
+    ...(onlyDraft === undefined ? [] : ["--listen-version", `moq-transport-${onlyDraft}`]),
     // The other node's certificate is as self-signed as ours, and loopback is all there is between them.
     ...(clusterWith.length > 0 ? ["--connect-tls-insecure=true"] : []),
     ...clusterWith.flatMap((url) => ["--cluster-connect", url]),
@@ -75,13 +81,12 @@ const MOQ_RELAY: PeerDefinition = {
 
 const MOQ_GO: PeerDefinition = {
   name: "moq-go",
-  version: "of your build",
-  install: {
-    tool: "by-hand",
-    why: "the harness does not install moq-go; build its cmd/relay with Go 1.26 and name it with --binary",
-  },
+  // It has no releases: the commit is the version, and Go checks what it gets against its checksum database.
+  version: "1e79c0c",
+  install: { tool: "go", package: "github.com/floatdrop/moq-go/cmd/relay", binary: "relay" },
   drafts: ["moqt-18"],
   path: "/moq",
+  restricts: false,
   clusters: false,
   goawayOn: "SIGTERM",
   args: ({ port, certificateFile, keyFile }) => [

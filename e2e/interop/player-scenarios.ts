@@ -11,7 +11,7 @@ import { generateSeed, importSeed } from "../../src/trust/keys.ts";
 import { supportedVersions } from "../../src/wire/registry.ts";
 import { DemoPage } from "../support/demo-page.ts";
 import type { ForeignRelay } from "./foreign-relay.ts";
-import { expectThat, type Scenario, type Stage } from "./scenario.ts";
+import { expectThat, type RelayTwist, type Scenario, type Stage } from "./scenario.ts";
 
 const BROADCAST = "countersign/interop";
 /** A page from Vite's sources takes seconds to load on a busy machine, and the first group must have begun. */
@@ -51,11 +51,14 @@ const playerLosesRelay: Scenario = {
 };
 
 const negotiatingPlayer: Scenario = {
-  name: "player in Chromium, the relay chooses among all drafts",
+  name: "player in Chromium, the relay chooses the draft",
+  skip: ({ name, restricts }) => (restricts ? undefined : `${name} cannot be restricted to one draft`),
   async run(stage) {
-    const show = await broadcastOver(stage, [stage.relay]);
-    // Last the one that would be spoken without negotiation.
-    const offered = [...supportedVersions].reverse();
+    const onlyDraft = Number(stage.draft.slice("moqt-".length));
+    const relay = await stage.startRelay({ onlyDraft });
+    const show = await broadcastOver(stage, [relay], undefined, { onlyDraft });
+    // Last the one that they speak: without WebTransport's `protocols` another would be spoken.
+    const offered = [...supportedVersions.filter((version) => version !== stage.draft), stage.draft];
     const query = show.query({});
     for (const draft of offered) query.append("draft", draft);
     const demo = await play(stage, query);
@@ -68,7 +71,7 @@ const clusterPlayer: Scenario = {
   name: "cluster: publish at one node, play from the other",
   skip: ({ name, clusters }) => (clusters ? undefined : `${name} has no clusters`),
   async run(stage) {
-    const other = await stage.startRelay([stage.relay.url]);
+    const other = await stage.startRelay({ clusterWith: [stage.relay.url] });
     const show = await broadcastOver(stage, [stage.relay], other);
     const demo = await play(stage, show.query({ draft: stage.draft }));
     await demo.waitForProgress(3);
@@ -93,8 +96,9 @@ async function broadcastOver(
   stage: Stage,
   relays: readonly ForeignRelay[],
   playFrom?: ForeignRelay,
+  twist: RelayTwist = {},
 ): Promise<Show> {
-  const manifests = await stage.startRelay();
+  const manifests = await stage.startRelay(twist);
   const folder = await mkdtemp(join(tmpdir(), "countersign-interop-"));
   stage.atEnd(() => rm(folder, { recursive: true, force: true }));
   const seed = generateSeed();

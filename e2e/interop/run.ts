@@ -4,7 +4,7 @@ import type { Version } from "../../src/wire/codec.ts";
 import { type ForeignRelay, startForeignRelay } from "./foreign-relay.ts";
 import { isKnownLimit, type PeerDefinition } from "./peers.ts";
 import type { InteropReport, Outcome } from "./report.ts";
-import { type Scenario, Stage } from "./scenario.ts";
+import { type RelayTwist, type Scenario, Stage } from "./scenario.ts";
 
 /** A scenario that has not ended by then hangs; the player's take longest, about half a minute. */
 const SCENARIO_TIMEOUT_MS = 120_000;
@@ -24,15 +24,11 @@ export async function runInterop(options: RunOptions): Promise<InteropReport> {
   const [load = 0] = loadavg();
   const outcomes: Outcome[] = [];
   for (const draft of options.drafts) {
-    const startRelay = (clusterWith?: readonly string[]): Promise<ForeignRelay> =>
-      startForeignRelay({
-        definition: peer,
-        program,
-        protocols: [draft],
-        ...(clusterWith && { clusterWith }),
-        ...(onLog && { onLog }),
-      });
-    const relay = await startRelay();
+    const startRelay = (twist: RelayTwist): Promise<ForeignRelay> => {
+      const protocols = [twist.onlyDraft === undefined ? draft : `moqt-${twist.onlyDraft}`];
+      return startForeignRelay({ definition: peer, program, protocols, ...twist, ...(onLog && { onLog }) });
+    };
+    const relay = await startRelay({});
     try {
       for (const scenario of options.scenarios) {
         const stage = new Stage({ peer, draft, relay, scenario: scenario.name, startRelay });

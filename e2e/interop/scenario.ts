@@ -16,6 +16,13 @@ export interface Scenario {
   run(stage: Stage): Promise<string>;
 }
 
+/** How a relay for one scenario alone differs from the shared one. */
+export interface RelayTwist {
+  readonly clusterWith?: readonly string[];
+  /** The number of the only draft it speaks. */
+  readonly onlyDraft?: number;
+}
+
 export interface StageOptions {
   readonly peer: PeerDefinition;
   readonly draft: Version;
@@ -23,7 +30,7 @@ export interface StageOptions {
   readonly relay: ForeignRelay;
   readonly scenario: string;
   /** Starts a relay for one scenario alone. */
-  readonly startRelay: (clusterWith?: readonly string[]) => Promise<ForeignRelay>;
+  readonly startRelay: (twist: RelayTwist) => Promise<ForeignRelay>;
 }
 
 /** A scenario's surroundings; everything opened here is closed after it. */
@@ -44,10 +51,14 @@ export class Stage {
     this.namespace = namespaceOf("interop", options.draft, options.scenario.replaceAll(/[^a-z0-9]+/gi, "-"));
   }
 
-  async connect(handlers: RequestHandlers = {}, relay = this.relay): Promise<Connection> {
+  async connect(
+    handlers: RequestHandlers = {},
+    relay = this.relay,
+    versions: readonly Version[] = [this.draft],
+  ): Promise<Connection> {
     const connection = await connect(
       dial,
-      { url: relay.url, certificateHashes: [relay.certificateHash], versions: [this.draft] },
+      { url: relay.url, certificateHashes: [relay.certificateHash], versions },
       handlers,
     );
     this.atEnd(() => connection.close());
@@ -62,8 +73,8 @@ export class Stage {
     return { publisher, connection };
   }
 
-  async startRelay(clusterWith?: readonly string[]): Promise<ForeignRelay> {
-    const relay = await this.#options.startRelay(clusterWith);
+  async startRelay(twist: RelayTwist = {}): Promise<ForeignRelay> {
+    const relay = await this.#options.startRelay(twist);
     this.atEnd(() => relay.stop());
     return relay;
   }

@@ -3,6 +3,7 @@ import { CountersignError } from "../../src/errors.ts";
 import type { Goaway } from "../../src/transport/connection.ts";
 import { fetchingByGroup } from "../../src/transport/groupwise-fetch.ts";
 import { trackOf } from "../../src/wire/names.ts";
+import { supportedVersions } from "../../src/wire/registry.ts";
 import { expectThat, type Scenario } from "./scenario.ts";
 import { GROUP_OBJECTS, groupPlaces } from "./test-publisher.ts";
 import { Watcher } from "./watcher.ts";
@@ -24,6 +25,37 @@ const setUp: Scenario = {
     return connection.peerImplementation === undefined
       ? "it does not say who it is"
       : `it is "${connection.peerImplementation}"`;
+  },
+};
+
+const chosenDraft: Scenario = {
+  name: "the relay chooses the draft",
+  skip: ({ name, restricts }) => (restricts ? undefined : `${name} cannot be restricted to one draft`),
+  async run(stage) {
+    const relay = await stage.startRelay({ onlyDraft: Number(stage.draft.slice("moqt-".length)) });
+    // Ours comes last: without negotiation another would be spoken.
+    const others = supportedVersions.filter((version) => version !== stage.draft);
+    const connection = await stage.connect({}, relay, [...others, stage.draft]);
+    expectThat(connection.version === stage.draft, `It chose ${connection.version}.`);
+    return `offered ${[...others, stage.draft].join(", ")}`;
+  },
+};
+
+/** Newer than any we speak, and known to the relay. */
+const FOREIGN_DRAFT = 20;
+
+const noCommonDraft: Scenario = {
+  name: "a relay that speaks none of our drafts",
+  skip: ({ name, restricts }) => (restricts ? undefined : `${name} cannot be restricted to one draft`),
+  async run(stage) {
+    const relay = await stage.startRelay({ onlyDraft: FOREIGN_DRAFT });
+    try {
+      await stage.connect({}, relay, supportedVersions);
+    } catch (thrown) {
+      if (!(thrown instanceof CountersignError)) throw thrown;
+      return `${thrown.code}: ${thrown.message}`;
+    }
+    throw new Error("It opened a session all the same.");
   },
 };
 
@@ -339,7 +371,7 @@ const cluster: Scenario = {
   name: "cluster: publish at one node, subscribe at the other",
   skip: ({ name, clusters }) => (clusters ? undefined : `${name} has no clusters`),
   async run(stage) {
-    const other = await stage.startRelay([stage.relay.url]);
+    const other = await stage.startRelay({ clusterWith: [stage.relay.url] });
     const { publisher } = await stage.publisher(stage.relay);
     const track = publisher.track(TRACK);
     const subscriber = await stage.connect({}, other);
@@ -386,6 +418,8 @@ async function within<T>(promise: Promise<T>, late: () => string): Promise<T> {
 
 export const PROTOCOL_SCENARIOS: readonly Scenario[] = [
   setUp,
+  chosenDraft,
+  noCommonDraft,
   publishAndSubscribe,
   lateSubscriber,
   fetchOneGroup,
