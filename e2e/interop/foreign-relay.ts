@@ -1,12 +1,12 @@
 /** One relay that others wrote, as a process on loopback with a certificate of its own. Never left behind. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { createSocket } from "node:dgram";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createCertificate } from "../../demo/peers/webtransport/certificates.ts";
 import { dial } from "../../demo/peers/webtransport/client.ts";
 import type { PeerDefinition } from "./peers.ts";
+import { temporaryFolder } from "./temporary.ts";
 
 const STOP_GRACE_MS = 2_000;
 /** Relays listen within a second; a machine that builds something beside takes longer. */
@@ -46,9 +46,9 @@ export interface ForeignRelay {
 
 export async function startForeignRelay(options: ForeignRelayOptions): Promise<ForeignRelay> {
   const { definition, program, clusterWith, onlyDraft, onLog } = options;
-  const folder = await mkdtemp(join(tmpdir(), "countersign-interop-"));
+  const folder = await temporaryFolder();
   // Alone in a folder: moq-relay watches it, and reads its certificate again at each change there.
-  const certificates = join(folder, "certificates");
+  const certificates = join(folder.path, "certificates");
   await mkdir(certificates);
   const certificate = await createCertificate();
   const certificateFile = join(certificates, "cert.pem");
@@ -62,7 +62,7 @@ export async function startForeignRelay(options: ForeignRelayOptions): Promise<F
     ...(onlyDraft !== undefined && { onlyDraft }),
   });
   const child = spawn(program, args, {
-    cwd: folder,
+    cwd: folder.path,
     stdio: ["ignore", "pipe", "pipe"],
     // A group of its own: Ctrl-C in a terminal reaches the harness alone, which then ends it.
     detached: true,
@@ -105,7 +105,7 @@ export async function startForeignRelay(options: ForeignRelayOptions): Promise<F
       child.kill("SIGTERM");
       await exited;
       clearTimeout(timer);
-      await rm(folder, { recursive: true, force: true });
+      await folder.remove();
     },
   };
   try {

@@ -1,6 +1,5 @@
 /** The whole player in Chromium: two relays that others wrote carry the chunks, a third the manifests, our signer and publishers feed them. */
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { chromium, type Page } from "playwright";
 import { PeerProcess } from "../../demo/peers/cluster/peer-process.ts";
@@ -12,6 +11,7 @@ import { supportedVersions } from "../../src/wire/registry.ts";
 import { DemoPage } from "../support/demo-page.ts";
 import type { ForeignRelay } from "./foreign-relay.ts";
 import { expectThat, type RelayTwist, type Scenario, type Stage } from "./scenario.ts";
+import { temporaryFolder } from "./temporary.ts";
 
 const BROADCAST = "countersign/interop";
 /** A page from Vite's sources takes seconds to load on a busy machine, and the first group must have begun. */
@@ -99,10 +99,10 @@ async function broadcastOver(
   twist: RelayTwist = {},
 ): Promise<Show> {
   const manifests = await stage.startRelay(twist);
-  const folder = await mkdtemp(join(tmpdir(), "countersign-interop-"));
-  stage.atEnd(() => rm(folder, { recursive: true, force: true }));
+  const folder = await temporaryFolder();
+  stage.atEnd(folder.remove);
   const seed = generateSeed();
-  const seedFile = join(folder, "signer.seed");
+  const seedFile = join(folder.path, "signer.seed");
   await writeFile(seedFile, Buffer.from(seed).toString("hex"), { mode: 0o600 });
   const key = await importSeed(seed);
   // A name of its own: what earlier scenarios published may live on in the relay's cache.
