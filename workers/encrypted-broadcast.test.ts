@@ -82,6 +82,12 @@ async function publish(group: number): Promise<void> {
 
 let nextRequest = 1;
 
+async function playlist(client: BroadcastClient, path: string): Promise<string> {
+  const response = await client.resource({ id: nextRequest++, path });
+  if (response.kind !== "playlist") throw new Error("not a playlist");
+  return response.text;
+}
+
 async function media(client: BroadcastClient, path: string): Promise<Uint8Array> {
   const response = await client.resource({ id: nextRequest++, path });
   if (response.kind !== "media") throw new Error("not media");
@@ -150,6 +156,8 @@ test("plays when a provider that failed has the key, from the first object on", 
   expect(await media(client, `video/${FIRST}.${first?.objectId}.m4s`)).toEqual(first?.payload);
   await log.until("state", ({ state }) => state === "live");
   expect(log.all.filter(({ type }) => type === "hole")).toEqual([]);
+  // The group was over before its first object could be opened: it is listed whole all the same.
+  await expect.poll(() => playlist(client, "video/live.m3u8")).toContain(`\n${FIRST}.m4s`);
 });
 
 test("is kept as ciphertext, and read from the store with the app's key, of which it waits for a late one", async () => {
