@@ -397,10 +397,11 @@ export class BroadcastClient implements WorkerApi {
   // ---- store ----
 
   async #openStore(options: OpenOptions): Promise<void> {
-    const { maxAgeMs, maxBytes } = options.replay;
+    const { maxAgeMs, maxBytes, store } = options.replay;
     const opened = await (this.#environment.openStore ?? openReplayStore)({
       clock: this.#clock,
       maxAgeMs,
+      ...(store !== undefined && { payloads: store }),
       ...(maxBytes !== undefined && { maxBytes }),
     });
     if (this.#closed) {

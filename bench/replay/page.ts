@@ -1,10 +1,10 @@
-/** The page of the replay benchmark: the store and its reference, in the browser's own database. */
-import { LARGE_SHAPE, LIVE_SHAPE, measurePut, type PutMeasure } from "../../src/replay/measure-put.ts";
+/** The page of the replay benchmark: everything is measured in a worker, in the browser's own database and files. */
+import { wrap } from "comlink";
+import type { ReplayWorker } from "./replay.worker.ts";
 
-const bench = {
-  live: (rounds: number): Promise<PutMeasure> => measurePut(LIVE_SHAPE, rounds),
-  large: (rounds: number): Promise<PutMeasure> => measurePut(LARGE_SHAPE, rounds),
-};
+const bench = wrap<ReplayWorker>(
+  new Worker(new URL("./replay.worker.ts", import.meta.url), { type: "module" }),
+);
 
 export type ReplayPage = typeof bench;
 

@@ -19,6 +19,7 @@ import { Attachment, checkMediaSupport } from "./attach.ts";
 import { EdgeClock } from "./edge-clock.ts";
 import { LatencyController, TICK_MS } from "./latency-controller.ts";
 import { pageApi } from "./page-api.ts";
+import { askWhenWatched } from "./persistence.ts";
 import {
   checkEnvironment,
   checkSignatureSupport,
@@ -96,6 +97,7 @@ class WorkerPlayer implements Player {
     this.#attachment.on("error", (error) => this.#fail(error));
     this.#attachment.on("warning", (error) => this.#emitter.emit("warning", error));
     this.#listen();
+    if (open.replay.enabled) askWhenWatched(video, globalThis.navigator?.storage, this.#listening.signal);
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
     checkSignatureSupport(globalThis, open.roots)
       .then(() => this.#client.open(open, pageApi(options)))

@@ -12,11 +12,10 @@ export const FALLBACK_BUDGET_BYTES = 1024 ** 3;
 /** A budget below this stores nothing worth rewinding to; quota errors shrink the window no further. */
 export const MIN_BUDGET_BYTES = 8 * 1024 ** 2;
 
-/** The members of StorageManager that are used. Workers lack `persist`. */
+/** The members of StorageManager that are used. Only pages can ask for more (playback/persistence.ts). */
 export interface StoragePort {
   estimate?(): Promise<{ quota?: number; usage?: number }>;
   persisted?(): Promise<boolean>;
-  persist?(): Promise<boolean>;
 }
 
 export function systemStorage(): StoragePort | undefined {
@@ -41,24 +40,4 @@ export async function isPersistent(storage: StoragePort | undefined): Promise<bo
   } catch {
     return false;
   }
-}
-
-let asked: Promise<boolean> | undefined;
-
-/**
- * Asks the browser, once per page, to keep the origin's storage; resolves to whether it will. Never rejects.
- *
- * Call it on the page (workers have no `persist`), when the viewer has shown interest: Firefox asks the user, Chromium decides by itself.
- * Nothing waits for the answer.
- */
-export function askPersistence(storage: StoragePort | undefined = systemStorage()): Promise<boolean> {
-  asked ??= (async () => {
-    try {
-      if (await isPersistent(storage)) return true;
-      return (await storage?.persist?.()) ?? false;
-    } catch {
-      return false;
-    }
-  })();
-  return asked;
 }

@@ -2,6 +2,7 @@ import { deleteDB, openDB } from "idb";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { utf8Encode } from "../utf8.ts";
 import { openReplayStore } from "./open-replay-store.ts";
+import { SCHEMA_VERSION } from "./schema.ts";
 import type { Bench } from "./store-workbench.browser.ts";
 import { closeBench, hastyClock, openBench, put, read, TRACK, until } from "./store-workbench.browser.ts";
 
@@ -231,7 +232,7 @@ describe("the database taken from under us", () => {
     const bench = await open();
     await put(bench.store, 1, [0]);
     await bench.store.flush();
-    const newer = await openDB(bench.name, 2);
+    const newer = await openDB(bench.name, SCHEMA_VERSION + 1);
     await expect(bench.store.group(TRACK, 1)).rejects.toMatchObject({ code: "storage-unavailable" });
     await put(bench.store, 2, [0]);
     await bench.store.flush();

@@ -326,6 +326,17 @@ export function replayStoreContract(subject: StoreSubject): ContractCase[] {
       }),
     },
     {
+      name: "remembers what is to be kept, until told otherwise",
+      run: withStore(async (store) => {
+        same(await store.kept(TRACK), [], "before");
+        store.keep(TRACK, [range(9, 9), range(3, 5)]);
+        same(await store.kept(TRACK), [range(3, 5), range(9, 9)], "kept");
+        store.keep(TRACK, [range(MAX, MAX)]);
+        same(await store.kept(TRACK), [range(MAX, MAX)], "kept instead");
+        same(await store.kept("another"), [], "of another track");
+      }),
+    },
+    {
       name: "rejects reads after close, and ignores puts",
       run: async () => {
         const store = await subject.open();

@@ -15,12 +15,15 @@ import type { VarInt } from "../wire/varint.ts";
 import { MIN_BUDGET_BYTES } from "./budget.ts";
 import type { DatabaseConnection } from "./database.ts";
 import { isQuotaError } from "./database.ts";
+import type { PayloadFiles } from "./payload-files.ts";
+import { Pins, pinKey } from "./pins.ts";
 import { readOldest, readRanges } from "./range-index.ts";
 import type { LeafDigest, ReadGroup } from "./read-group.ts";
 import { readGroup } from "./read-group.ts";
 import { repairGroup } from "./repair.ts";
 import { evictMeta, evictStep, forgetPrefix } from "./retention.ts";
 import type { ReplayDatabase } from "./schema.ts";
+import { removeEmptied } from "./segment-count.ts";
 import type {
   Evicted,
   GroupRange,
@@ -80,6 +83,8 @@ export interface IndexedDbStoreOptions {
   readonly maxAgeMs?: number;
   readonly maxQueuedBytes?: number;
   readonly persistent?: () => Promise<boolean>;
+  /** Where payloads lie that are not in the database. */
+  readonly files?: PayloadFiles;
   /** The database cannot be used any more; the error says why. Called once, after what was queued has been reported lost. */
   onDead?(error: CountersignError): void;
 }
@@ -90,7 +95,7 @@ export class IndexedDbStore implements ReplayStore {
   readonly #options: IndexedDbStoreOptions;
   readonly #events = new Emitter<ReplayStoreEvents>();
   readonly #queue: WriteQueue;
-  readonly #kept = new Map<TrackKey, readonly GroupRange[]>();
+  readonly #pins = new Pins();
   readonly #maxAgeMs: number;
   #budgetBytes: number;
   #totalBytes = 0;
@@ -98,6 +103,7 @@ export class IndexedDbStore implements ReplayStore {
   #shrunkAtMs = Number.NEGATIVE_INFINITY;
   #estimatedAtMs = Number.NEGATIVE_INFINITY;
   #sweeping: Promise<void> | undefined;
+  #straysRemoved = false;
   #cancelSweep: (() => void) | undefined;
   #endPause: (() => void) | undefined;
   #state: "open" | "closing" | "closed" | "dead" = "open";
@@ -165,7 +171,7 @@ export class IndexedDbStore implements ReplayStore {
 
   async group(track: TrackKey, group: VarInt, signal?: AbortSignal): Promise<StoredGroup | undefined> {
     const read = await this.#read(
-      (database) => readGroup(database, track, group, this.#options.leafDigest),
+      (database) => readGroup(database, track, group, this.#options.leafDigest, this.#options.files),
       signal,
     );
     if (read.damage !== undefined) await this.#dropDamage(track, group, read.damage);
@@ -187,14 +193,25 @@ export class IndexedDbStore implements ReplayStore {
   }
 
   keep(track: TrackKey, ranges: readonly GroupRange[]): void {
-    this.#kept.set(track, [...ranges]);
+    this.putMeta(pinKey(track), this.#pins.keep(track, ranges));
+  }
+
+  hold(track: TrackKey, ranges: readonly GroupRange[]): void {
+    this.#pins.hold(track, ranges);
+  }
+
+  async kept(track: TrackKey): Promise<readonly GroupRange[]> {
+    await this.#read((database) => this.#pins.load(database));
+    return this.#pins.kept(track);
   }
 
   async forget(prefix: string): Promise<void> {
     this.#queue.forget(prefix);
+    this.#pins.forget(prefix);
     // What is being written now lands first and is deleted with the rest.
     await this.#queue.flush();
     await this.#read((database) => forgetPrefix(database, prefix));
+    await this.#removeEmptied();
   }
 
   on<K extends keyof ReplayStoreEvents>(
@@ -213,6 +230,7 @@ export class IndexedDbStore implements ReplayStore {
     this.#endPause?.();
     await this.#sweeping;
     this.#state = "closed";
+    this.#options.files?.close();
     this.#options.connection.close();
     this.#events.clear();
   }
@@ -233,10 +251,11 @@ export class IndexedDbStore implements ReplayStore {
   }
 
   async #write(batch: WriteBatch): Promise<void> {
-    const { connection, clock } = this.#options;
+    const { connection, clock, files } = this.#options;
     for (let quotaTries = 0; ; quotaTries++) {
       try {
-        const outcome = await connection.use((database) => writeBatch(database, batch, clock.now()));
+        await files?.prepare();
+        const outcome = await connection.use((database) => writeBatch(database, batch, clock.now(), files));
         this.#failedBatches = 0;
         this.#totalBytes = outcome.totalBytes;
         for (const { track, group } of outcome.damaged)
@@ -336,16 +355,26 @@ export class IndexedDbStore implements ReplayStore {
       if (reason === "age")
         await connection.use((database) => evictMeta(database, clock.now() - META_MAX_AGE_MS));
       while (this.#state === "open" && (await this.#evict(reason, target))) await this.#pause();
+      await this.#removeEmptied();
     } catch (thrown) {
       // Nothing is lost by not evicting; the next sweep tries again.
       if (this.#state === "open") this.#warn(toCountersignError(thrown, "storage-failed"));
     }
   }
 
+  async #removeEmptied(): Promise<void> {
+    const { connection, files } = this.#options;
+    if (files === undefined || (await connection.use((database) => database.count("segments"))) === 0) return;
+    const strays = !this.#straysRemoved;
+    this.#straysRemoved = true;
+    await connection.use((database) => removeEmptied(database, files, strays));
+  }
+
   /** One step of eviction; false when there was nothing to do. */
   async #evict(reason: SweepReason, maxBytes: number): Promise<boolean> {
     const { connection, clock } = this.#options;
-    const goal = { writtenBeforeMs: clock.now() - this.#maxAgeMs, maxBytes, kept: this.#kept };
+    await connection.use((database) => this.#pins.load(database));
+    const goal = { writtenBeforeMs: clock.now() - this.#maxAgeMs, maxBytes, kept: this.#pins.all() };
     const { evicted, aged, totalBytes } = await connection.use((database) => evictStep(database, goal));
     this.#totalBytes = totalBytes;
     if (evicted === undefined) return false;
@@ -370,7 +399,8 @@ export class IndexedDbStore implements ReplayStore {
   }
 
   #estimateOf(persistent: boolean): StoreEstimate {
-    return { bytes: this.#totalBytes, budgetBytes: this.#budgetBytes, persistent, kind: "indexeddb" };
+    const kind = this.#options.files?.segment === undefined ? "indexeddb" : "opfs";
+    return { bytes: this.#totalBytes, budgetBytes: this.#budgetBytes, persistent, kind };
   }
 
   #announceEstimate(): void {

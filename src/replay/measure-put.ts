@@ -24,7 +24,11 @@ export const LARGE_SHAPE: PutShape = { objectBytes: 65_536, objectsPerGroup: 16,
 export interface PutMeasure {
   /** MB (10^6 bytes of payload) per second, one per round. */
   readonly store: readonly number[];
+  /** The same with payloads in files (`store: "opfs"`); empty where there are none. */
+  readonly files: readonly number[];
   readonly bare: readonly number[];
+  /** Appending the same bytes to one file of the private file system, nothing else; empty where there is none. */
+  readonly bareFile: readonly number[];
   /** Milliseconds per object that put() itself took from its caller, one per round. */
   readonly putMs: readonly number[];
 }
@@ -34,16 +38,22 @@ const BARE_RECORDS_PER_TRANSACTION = 64;
 /** Rounds alternate between the two, so that both meet the same state of the disk. */
 export async function measurePut(shape: PutShape, rounds: number): Promise<PutMeasure> {
   const store: number[] = [];
+  const files: number[] = [];
   const bare: number[] = [];
+  const bareFile: number[] = [];
   const putMs: number[] = [];
   const megabytes = (shape.objectBytes * shape.objectsPerGroup * shape.groups) / 1e6;
   for (let round = 0; round < rounds; round++) {
     bare.push(megabytes / (await timeBare(shape)));
-    const ours = await timeStore(shape);
+    const ours = await timeStore(shape, "indexeddb");
     store.push(megabytes / ours.seconds);
     putMs.push((1_000 * ours.putSeconds) / (shape.objectsPerGroup * shape.groups));
+    const appended = await timeBareFile(shape);
+    if (appended === undefined) continue;
+    bareFile.push(megabytes / appended);
+    files.push(megabytes / (await timeStore(shape, "opfs")).seconds);
   }
-  return { store, bare, putMs };
+  return { store, files, bare, bareFile, putMs };
 }
 
 /** Bytes that do not compress: Firefox would store zeros for nothing. */
@@ -75,12 +85,37 @@ async function timeBare({ objectBytes, objectsPerGroup, groups }: PutShape): Pro
   return seconds;
 }
 
+/** Undefined where files cannot be written: outside of workers. */
+async function timeBareFile({ objectBytes, objectsPerGroup, groups }: PutShape): Promise<number | undefined> {
+  const root = await navigator.storage.getDirectory();
+  const name = `measure-${crypto.randomUUID()}`;
+  const file = (await root.getFileHandle(name, { create: true })) as FileSystemFileHandle & {
+    createSyncAccessHandle?(): Promise<{
+      write(bytes: ArrayBuffer, options: { at: number }): number;
+      flush(): void;
+      close(): void;
+    }>;
+  };
+  const handle = await file.createSyncAccessHandle?.();
+  const total = objectBytes * objectsPerGroup * groups;
+  const record = randomBytes(MAX_RECORD_BYTES).buffer;
+  const start = performance.now();
+  for (let at = 0; handle !== undefined && at + record.byteLength <= total; at += record.byteLength)
+    handle.write(record, { at });
+  const seconds = secondsSince(start);
+  handle?.close();
+  await root.removeEntry(name);
+  return handle === undefined ? undefined : seconds;
+}
+
 async function timeStore(
   shape: PutShape,
+  payloads: "indexeddb" | "opfs",
 ): Promise<{ readonly seconds: number; readonly putSeconds: number }> {
   const databaseName = `measure-store-${crypto.randomUUID()}`;
   const { store, warning } = await openReplayStore({
     databaseName,
+    payloads,
     maxBytes: Number.POSITIVE_INFINITY,
     // The measure puts faster than any network; nothing may be dropped from it.
     maxQueuedBytes: Number.POSITIVE_INFINITY,
@@ -102,6 +137,7 @@ async function timeStore(
   }
   await store.flush();
   const seconds = secondsSince(start);
+  if (payloads === "opfs") await store.forget("");
   await store.close();
   await deleteDB(databaseName);
   return { seconds, putSeconds };

@@ -8,7 +8,7 @@ import { Emitter } from "../events.ts";
 import type { Verified } from "../trust/types.ts";
 import type { MoqObject } from "../wire/objects.ts";
 import type { VarInt } from "../wire/varint.ts";
-import { addInPlace, contains, subtract } from "./group-ranges.ts";
+import { addInPlace, contains, normalize, subtract } from "./group-ranges.ts";
 import type {
   GroupRange,
   ReplayStore,
@@ -47,6 +47,7 @@ interface MemoryTrack {
   readonly groups: Map<VarInt, MemoryGroup>;
   ranges: GroupRange[];
   kept: readonly GroupRange[];
+  held: readonly GroupRange[];
   readonly cutShort: Set<VarInt>;
 }
 
@@ -138,7 +139,16 @@ export class MemoryStore implements ReplayStore {
   }
 
   keep(track: TrackKey, ranges: readonly GroupRange[]): void {
-    this.#track(track).kept = [...ranges];
+    this.#track(track).kept = normalize(ranges);
+  }
+
+  async kept(track: TrackKey): Promise<readonly GroupRange[]> {
+    this.#open();
+    return this.#tracks.get(track)?.kept ?? [];
+  }
+
+  hold(track: TrackKey, ranges: readonly GroupRange[]): void {
+    this.#track(track).held = normalize(ranges);
   }
 
   async forget(prefix: string): Promise<void> {
@@ -178,7 +188,7 @@ export class MemoryStore implements ReplayStore {
   #track(key: TrackKey): MemoryTrack {
     let track = this.#tracks.get(key);
     if (track === undefined) {
-      track = { groups: new Map(), ranges: [], kept: [], cutShort: new Set() };
+      track = { groups: new Map(), ranges: [], kept: [], held: [], cutShort: new Set() };
       this.#tracks.set(key, track);
     }
     return track;
@@ -225,7 +235,7 @@ export class MemoryStore implements ReplayStore {
     for (const [key, track] of this.#tracks) {
       // A Map iterates in order of insertion, so each track's first candidate is its oldest.
       for (const group of track.groups.values()) {
-        if (!kept && contains(track.kept, group.group)) continue;
+        if (!kept && (contains(track.kept, group.group) || contains(track.held, group.group))) continue;
         if (oldest === undefined || group.order < oldest.group.order) oldest = { key, track, group };
         break;
       }

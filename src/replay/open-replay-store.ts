@@ -16,7 +16,9 @@ import { defaultBudget, isPersistent, systemStorage } from "./budget.ts";
 import { DatabaseConnection } from "./database.ts";
 import { IndexedDbStore } from "./indexeddb-store.ts";
 import { MemoryStore } from "./memory-store.ts";
+import { PayloadFiles } from "./payload-files.ts";
 import type { LeafDigest } from "./read-group.ts";
+import { DATABASE_NAME } from "./schema.ts";
 import type {
   GroupRange,
   ReplayStore,
@@ -37,13 +39,17 @@ export interface OpenReplayStoreOptions {
   /** When there is only memory. */
   readonly memoryBytes?: number;
   readonly databaseName?: string;
+  /** "opfs": payloads go into files, where the browser gives any; else into the database like by default. Stores made either way are read either way. */
+  readonly payloads?: "indexeddb" | "opfs";
   readonly storage?: StoragePort;
   readonly maxQueuedBytes?: number;
+  /** Size at which payload files are closed. */
+  readonly segmentBytes?: number;
 }
 
 export interface OpenedReplayStore {
   readonly store: ReplayStore;
-  /** Why it is memory only (code storage-unavailable); undefined when it is a database. */
+  /** Why it is not what was asked for (code storage-unavailable): memory only, or no files. */
   readonly warning: CountersignError | undefined;
 }
 
@@ -72,19 +78,29 @@ export async function openReplayStore(options: OpenReplayStoreOptions = {}): Pro
   }
   const storage = options.storage ?? systemStorage();
   const budgetBytes = options.maxBytes ?? (await defaultBudget(storage));
+  const files = new PayloadFiles({
+    name: options.databaseName ?? DATABASE_NAME,
+    ...(options.segmentBytes !== undefined && { segmentBytes: options.segmentBytes }),
+  });
+  let warning: CountersignError | undefined;
+  if (options.payloads === "opfs")
+    await files.open().catch((thrown: unknown) => {
+      warning = toCountersignError(thrown, "storage-unavailable");
+    });
   let fallback: FallbackStore | undefined;
   opened = new IndexedDbStore({
     connection,
     clock,
     leafDigest: options.leafDigest ?? objectLeaf,
     budgetBytes,
+    files,
     persistent: () => isPersistent(storage),
     onDead: (error) => fallback?.fallTo(memory(true), error),
     ...(options.maxAgeMs !== undefined && { maxAgeMs: options.maxAgeMs }),
     ...(options.maxQueuedBytes !== undefined && { maxQueuedBytes: options.maxQueuedBytes }),
   });
   fallback = new FallbackStore(opened);
-  return { store: fallback, warning: undefined };
+  return { store: fallback, warning };
 }
 
 const EVENT_TYPES = ["warning", "corrupt", "evicted", "lost", "estimate"] as const;
@@ -93,6 +109,7 @@ const EVENT_TYPES = ["warning", "corrupt", "evicted", "lost", "estimate"] as con
 class FallbackStore implements ReplayStore {
   readonly #events = new Emitter<ReplayStoreEvents>();
   readonly #kept = new Map<TrackKey, readonly GroupRange[]>();
+  readonly #held = new Map<TrackKey, readonly GroupRange[]>();
   #current: ReplayStore;
   #stopForwarding: () => void;
 
@@ -107,6 +124,7 @@ class FallbackStore implements ReplayStore {
     this.#current = next;
     this.#stopForwarding = this.#forward(next);
     for (const [track, ranges] of this.#kept) next.keep(track, ranges);
+    for (const [track, ranges] of this.#held) next.hold(track, ranges);
     void previous.close();
     this.#events.emit(
       "warning",
@@ -158,6 +176,15 @@ class FallbackStore implements ReplayStore {
   keep(track: TrackKey, ranges: readonly GroupRange[]): void {
     this.#kept.set(track, ranges);
     this.#current.keep(track, ranges);
+  }
+
+  hold(track: TrackKey, ranges: readonly GroupRange[]): void {
+    this.#held.set(track, ranges);
+    this.#current.hold(track, ranges);
+  }
+
+  kept(track: TrackKey): Promise<readonly GroupRange[]> {
+    return this.#current.kept(track);
   }
 
   forget(prefix: string): Promise<void> {

@@ -11,6 +11,7 @@ import type { VarInt } from "../wire/varint.ts";
 import { addInPlace, contains, subtract, unflatten } from "./group-ranges.ts";
 import type { GroupState } from "./group-row.ts";
 import { readGroupRow } from "./group-row.ts";
+import type { PayloadFiles } from "./payload-files.ts";
 import type { StoredObject } from "./record.ts";
 import { unpackEvidence, unpackRecords } from "./record.ts";
 import type { ReplayDatabase } from "./schema.ts";
@@ -50,6 +51,7 @@ export async function readGroup(
   track: TrackKey,
   group: VarInt,
   leafDigest: LeafDigest,
+  files?: PayloadFiles,
 ): Promise<ReadGroup> {
   const raw = await readRaw(database, track, group);
   if (raw === undefined) return NOTHING;
@@ -59,7 +61,9 @@ export async function readGroup(
     return gone ? NOTHING : { stored: undefined, damage: lostRow(state) };
   }
   const evidence = state.evidence.byteLength === 0 ? [] : unpackEvidence(state.evidence);
-  const unpacked = unpackRecords(group, raw.records);
+  const records =
+    files === undefined ? raw.records : await Promise.all(raw.records.map((r) => files.read(r)));
+  const unpacked = unpackRecords(group, records);
   const checked = await Promise.all(unpacked.candidates.map((copies) => firstSound(copies, leafDigest)));
   const good = checked.filter((object) => object !== undefined);
   const present: GroupRange[] = [];

@@ -7,6 +7,7 @@ import type { Damage } from "./read-group.ts";
 import { packEvidence, RecordPacker } from "./record.ts";
 import type { ReplayDatabase } from "./schema.ts";
 import { idKey, partsRange, toldByTransaction } from "./schema.ts";
+import { dropParts } from "./segment-count.ts";
 import type { GroupRange, TrackKey } from "./types.ts";
 import { inWriteTransaction } from "./write-batch.ts";
 
@@ -48,7 +49,7 @@ export function repairGroup(
       state.lost = subtract(union(before.lost, damage.objects), present);
     }
     state.objects = present;
-    toldByTransaction(parts.delete(partsRange(id, group, group)));
+    await dropParts(transaction, partsRange(id, group, group));
     for (const { bytes } of records) {
       toldByTransaction(parts.put(bytes, [id, key, state.parts]));
       state.parts++;

@@ -94,6 +94,26 @@ describe("the byte budget", () => {
     expect(ranges).toHaveLength(2);
   });
 
+  it("still spares what a page that is gone kept, and what is being played, for as long as it is", async () => {
+    const before = await open({ maxBytes: 600_000 });
+    before.store.keep(TRACK, [{ first: 1, last: 2 }]);
+    for (let group = 0; group < 4; group++) await put(before.store, group, [0], 100_000);
+    await before.store.close();
+    const { store, clock } = await open({ maxBytes: 600_000, databaseName: before.name });
+    store.hold(TRACK, [{ first: 5, last: 5 }]);
+    for (let group = 4; group < 14; group++) {
+      await put(store, group, [0], 100_000);
+      await store.flush();
+    }
+    await sweep(clock, async () => (await store.estimate()).bytes <= 600_000);
+    const ranges = await store.ranges(TRACK);
+    expect(ranges.slice(0, 2)).toEqual([
+      { first: 1, last: 2 },
+      { first: 5, last: 5 },
+    ]);
+    expect(await store.kept(TRACK)).toEqual([{ first: 1, last: 2 }]);
+  });
+
   it("counts without scanning, and right: what the counters say is what the records weigh", async () => {
     const { store, clock, name } = await open({ maxBytes: 2_000_000 });
     for (let group = 0; group < 100; group++) {

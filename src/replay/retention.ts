@@ -9,9 +9,11 @@ import type { VarInt } from "../wire/varint.ts";
 import { isQuotaError } from "./database.ts";
 import { contains, firstAtOrAbove } from "./group-ranges.ts";
 import { readGroupRow } from "./group-row.ts";
+import { isPinKey, pinKey } from "./pins.ts";
 import { removeGroups } from "./range-index.ts";
 import type { ReplayDatabase, TrackRow, WriteTransaction } from "./schema.ts";
 import { groupsRange, idKey, idOf, partsRange, toldByTransaction, trackRange } from "./schema.ts";
+import { dropParts } from "./segment-count.ts";
 import type { Evicted, GroupRange, TrackKey } from "./types.ts";
 import { inWriteTransaction } from "./write-batch.ts";
 
@@ -172,7 +174,7 @@ async function take(
     count++;
   }
   toldByTransaction(groups.delete(groupsRange(track.id, victim.group, last)));
-  toldByTransaction(transaction.objectStore("parts").delete(partsRange(track.id, victim.group, last)));
+  await dropParts(transaction, partsRange(track.id, victim.group, last));
   return { track: track.key, id: track.id, first: victim.group, last, bytes, count };
 }
 
@@ -187,13 +189,14 @@ async function bookkeep(
   if (row === undefined) return;
   const groups = Math.max(0, row.groups - count);
   if (groups > 0) toldByTransaction(tracks.put({ ...row, bytes: Math.max(0, row.bytes - bytes), groups }));
-  else deleteTrack(transaction, id);
+  else await deleteTrack(transaction, id);
 }
 
-function deleteTrack(transaction: WriteTransaction, id: number): void {
+async function deleteTrack(transaction: WriteTransaction, id: number): Promise<void> {
   toldByTransaction(transaction.objectStore("tracks").delete(id));
-  for (const store of ["groups", "parts", "index"] as const)
+  for (const store of ["groups", "index"] as const)
     toldByTransaction(transaction.objectStore(store).delete(trackRange(id)));
+  await dropParts(transaction, trackRange(id));
 }
 
 /** Deletes the tracks and small values whose key begins with `prefix`, one step at a time like any eviction. */
@@ -206,7 +209,7 @@ export async function forgetPrefix(database: ReplayDatabase, prefix: string): Pr
       const first = await transaction.objectStore("groups").openKeyCursor(trackRange(track.id));
       const group = first === null ? undefined : idOf(first.key[1]);
       if (group === undefined) {
-        deleteTrack(transaction, track.id);
+        await deleteTrack(transaction, track.id);
       } else {
         const victim = { track: { ...track, id: track.id }, group, writtenAtMs: 0 };
         await bookkeep(transaction, await take(transaction, victim, [], () => true));
@@ -217,7 +220,10 @@ export async function forgetPrefix(database: ReplayDatabase, prefix: string): Pr
   }
   const meta = database.transaction("meta", "readwrite", { durability: "relaxed" });
   // U+FFFF sorts after every character a key goes on with.
-  await Promise.all([meta.store.delete(IDBKeyRange.bound(prefix, `${prefix}\uffff`)), meta.done]);
+  await Promise.all([
+    ...[prefix, pinKey(prefix)].map((start) => meta.store.delete(IDBKeyRange.bound(start, `${start}\uffff`))),
+    meta.done,
+  ]);
 }
 
 /** Deletes small values last written before a time. */
@@ -225,7 +231,8 @@ export async function evictMeta(database: ReplayDatabase, writtenBeforeMs: numbe
   const transaction = database.transaction("meta", "readwrite", { durability: "relaxed" });
   let cursor = await transaction.store.openCursor();
   while (cursor !== null) {
-    if (!(cursor.value.writtenAtMs >= writtenBeforeMs)) toldByTransaction(cursor.delete());
+    if (!(cursor.value.writtenAtMs >= writtenBeforeMs) && !isPinKey(cursor.key))
+      toldByTransaction(cursor.delete());
     cursor = await cursor.continue();
   }
   await transaction.done;

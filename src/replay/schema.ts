@@ -10,6 +10,7 @@
  *   parts   [id, group, n] -> ArrayBuffer   record n of the group (record.ts)
  *   index   [id, group]    -> ranges        pages of the track's list of stored groups (range-index.ts)
  *   meta    name           -> MetaRow       small values beside the media
+ *   segments file          -> bytes         of a payload file that parts still point at (payload-files.ts); empty when payloads are in `parts`
  *
  * So a group is one range read, a stretch of groups one range delete, and opening a store of three days reads a handful of rows.
  */
@@ -17,7 +18,7 @@ import type { DBSchema, IDBPDatabase, IDBPTransaction, StoreNames } from "idb";
 import type { VarInt } from "../wire/varint.ts";
 
 export const DATABASE_NAME = "countersign-replay";
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 /**
  * A group id as a key. IndexedDB orders numbers before strings, so ids up to 2^53 - 1 stay numbers and those above are 16 hex digits:
@@ -65,6 +66,7 @@ export interface ReplaySchema extends DBSchema {
   parts: { key: [number, IdKey, number]; value: ArrayBuffer };
   index: { key: [number, IdKey]; value: VarInt[] };
   meta: { key: string; value: MetaRow };
+  segments: { key: string; value: number };
 }
 
 export type ReplayDatabase = IDBPDatabase<ReplaySchema>;
@@ -84,6 +86,10 @@ export const MIGRATIONS: readonly Migration[] = [
     database.createObjectStore("parts");
     database.createObjectStore("index");
     database.createObjectStore("meta");
+  },
+  // 2: payloads may lie in files.
+  (database) => {
+    database.createObjectStore("segments");
   },
 ];
 

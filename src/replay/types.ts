@@ -43,8 +43,8 @@ export interface StoreEstimate {
   readonly bytes: number;
   readonly budgetBytes: number;
   readonly persistent: boolean;
-  /** "memory" when the browser refused a database (private mode, storage switched off). */
-  readonly kind: "indexeddb" | "memory";
+  /** "memory" when the browser refused a database (private mode, storage switched off); "opfs" with payloads in files. */
+  readonly kind: "indexeddb" | "opfs" | "memory";
 }
 
 /** A stretch of stored media went, oldest first. The groups between `first` and `last` that were stored are all gone. */
@@ -97,8 +97,12 @@ export interface ReplayStore extends GroupSource {
   /** Resolves when everything put before is durable or has been reported lost. */
   flush(): Promise<void>;
   estimate(): Promise<StoreEstimate>;
-  /** Groups that eviction must not touch, per track, until told otherwise: what is being played, what the viewer keeps. */
+  /** Groups of a track that eviction must not touch, until told otherwise: what the viewer keeps. Replaces what was said before; a database remembers it when the page is gone. */
   keep(track: TrackKey, ranges: readonly GroupRange[]): void;
+  /** What keep() was last told, by this page or an earlier one. */
+  kept(track: TrackKey): Promise<readonly GroupRange[]>;
+  /** As keep(), beside it, and for this page alone: what is being played. */
+  hold(track: TrackKey, ranges: readonly GroupRange[]): void;
   /** Deletes every track and small value whose key begins with `prefix`: a broadcast, or everything (""). */
   forget(prefix: string): Promise<void>;
   on<K extends keyof ReplayStoreEvents>(type: K, listener: (event: ReplayStoreEvents[K]) => void): () => void;

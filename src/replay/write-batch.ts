@@ -9,9 +9,11 @@ import { compareVarInt, subVarInt } from "../wire/varint.ts";
 import { isSubset, normalize, subtract, union } from "./group-ranges.ts";
 import type { GroupState } from "./group-row.ts";
 import { newGroupState, readGroupRow, toGroupRow } from "./group-row.ts";
+import type { PayloadFiles } from "./payload-files.ts";
 import { addGroups, sharedPage } from "./range-index.ts";
 import type { GroupRow, ReplayDatabase, StoreName, TrackRow, WriteTransaction } from "./schema.ts";
 import { groupsRange, idKey, partsRange, toldByTransaction } from "./schema.ts";
+import { countAppended, dropParts } from "./segment-count.ts";
 import type { GroupRange, TrackKey } from "./types.ts";
 import type { GroupBatch, WriteBatch } from "./write-queue.ts";
 
@@ -22,7 +24,7 @@ export interface WriteOutcome {
   readonly damaged: readonly GroupBatch[];
 }
 
-const MEDIA_STORES: readonly StoreName[] = ["tracks", "groups", "parts", "index"];
+const MEDIA_STORES: readonly StoreName[] = ["tracks", "groups", "parts", "index", "segments"];
 
 /** Runs `work` in one relaxed transaction over the media stores, and `meta` when asked. Rejects with what made it abort. */
 export async function inWriteTransaction<T>(
@@ -63,6 +65,7 @@ export function writeBatch(
   database: ReplayDatabase,
   batch: WriteBatch,
   nowMs: number,
+  files?: PayloadFiles,
 ): Promise<WriteOutcome> {
   const stores = batch.meta.size > 0 ? [...MEDIA_STORES, "meta" as const] : MEDIA_STORES;
   return inWriteTransaction(
@@ -73,19 +76,28 @@ export function writeBatch(
       const rows = await transaction.objectStore("tracks").getAll();
       const byKey = new Map<TrackKey, TrackRow>(rows.map((row) => [row.key, row]));
       const damaged: GroupBatch[] = [];
+      const payloads: Payloads = { files, appended: 0 };
       await Promise.all(
         [...groupByTrack(batch.groups)].map(async ([key, groups]) => {
           const track = byKey.get(key) ?? { key, bytes: 0, groups: 0 };
           byKey.set(key, track);
-          damaged.push(...(await writeTrack(transaction, track, groups, nowMs)));
+          damaged.push(...(await writeTrack(transaction, track, groups, nowMs, payloads)));
         }),
       );
+      if (files?.segment !== undefined && payloads.appended > 0)
+        await countAppended(transaction, files.segment, payloads.appended);
       let totalBytes = 0;
       for (const track of byKey.values()) totalBytes += track.bytes;
       return { totalBytes, damaged };
     },
     stores,
   );
+}
+
+/** Where records go, and how much went into the file. */
+interface Payloads {
+  readonly files: PayloadFiles | undefined;
+  appended: number;
 }
 
 function groupByTrack(groups: readonly GroupBatch[]): Map<TrackKey, GroupBatch[]> {
@@ -104,6 +116,7 @@ async function writeTrack(
   track: TrackRow,
   batches: GroupBatch[],
   nowMs: number,
+  payloads: Payloads,
 ): Promise<GroupBatch[]> {
   const tracks = transaction.objectStore("tracks");
   const groups = transaction.objectStore("groups");
@@ -123,7 +136,7 @@ async function writeTrack(
     if (state === undefined) {
       // A row that cannot be read cannot say what its records hold either: begin the group anew.
       damaged.push(batch);
-      toldByTransaction(transaction.objectStore("parts").delete(partsRange(id, batch.group, batch.group)));
+      await dropParts(transaction, partsRange(id, batch.group, batch.group));
       if (Number.isSafeInteger(row?.bytes)) track.bytes -= row!.bytes;
       state = newGroupState(batch.group);
       track.bytes += state.bytes;
@@ -133,7 +146,7 @@ async function writeTrack(
     }
     const bytesBefore = state.bytes;
     const wasEmpty = state.objects.length === 0;
-    writeRecords(transaction, id, state, batch);
+    writeRecords(transaction, id, state, batch, payloads);
     state.writtenAtMs = nowMs;
     track.bytes += state.bytes - bytesBefore;
     toldByTransaction(groups.put(toGroupRow(state), [id, idKey(batch.group)]));
@@ -165,14 +178,22 @@ async function readRows(
   return batches.map((batch) => byGroup.get(batch.group));
 }
 
-function writeRecords(transaction: WriteTransaction, id: number, state: GroupState, batch: GroupBatch): void {
+function writeRecords(
+  transaction: WriteTransaction,
+  id: number,
+  state: GroupState,
+  batch: GroupBatch,
+  payloads: Payloads,
+): void {
   const parts = transaction.objectStore("parts");
   const group = idKey(batch.group);
   for (const record of batch.records) {
     // Another tab, or this one before a reload, may have stored all of it already.
     const objects = normalize(record.objects.map((object) => ({ first: object, last: object })));
     if (isSubset(objects, state.objects)) continue;
-    toldByTransaction(parts.put(record.bytes, [id, group, state.parts]));
+    const value = payloads.files?.append(record.bytes) ?? record.bytes;
+    if (value !== record.bytes) payloads.appended += record.bytes.byteLength;
+    toldByTransaction(parts.put(value, [id, group, state.parts]));
     state.parts++;
     state.records++;
     state.bytes += record.bytes.byteLength;

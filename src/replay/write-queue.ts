@@ -16,8 +16,8 @@ import type { GroupRange, Lost, TrackKey } from "./types.ts";
 /** How long a put may wait for company. Also what a crash of the browser may cost. */
 export const FLUSH_INTERVAL_MS = 250;
 
-/** With this much queued the next batch starts at once: 64 full records, where the cost of a transaction no longer shows. */
-export const FLUSH_BYTES = 4 * 1024 * 1024;
+/** With this much queued the next batch starts at once: 128 full records, where the cost of a transaction no longer shows. */
+export const FLUSH_BYTES = 8 * 1024 * 1024;
 
 /** Most that is queued or being written: 30 s of a 8 Mb/s stream. Past it the oldest unwritten group is dropped. */
 export const MAX_QUEUED_BYTES = 32 * 1024 * 1024;
