@@ -25,7 +25,7 @@ for (const [how, exported] of [
     track: TRACK,
     open: async () => {
       const value = await exported();
-      return new AppSource("https://app.test/source.js", async () => ({ default: value }));
+      return new AppSource("https://app.test/source.js", async () => ({ groupSource: value }));
     },
   }))
     test(`a module that exports ${how}: ${name}`, run);
@@ -34,7 +34,7 @@ test("a module that cannot be loaded is an error that names it, and is tried aga
   let tries = 0;
   const source = new AppSource("https://app.test/source.js", async () => {
     if (tries++ === 0) throw new TypeError("not found");
-    return { default: await filled() };
+    return { groupSource: await filled() };
   });
   await expect(source.ranges(TRACK)).rejects.toMatchObject({
     code: "range-unavailable",
@@ -44,7 +44,7 @@ test("a module that cannot be loaded is an error that names it, and is tried aga
 });
 
 test("a module that exports something else is refused with what to do", async () => {
-  const source = new AppSource("https://app.test/source.js", async () => ({ default: { ranges: 1 } }));
+  const source = new AppSource("https://app.test/source.js", async () => ({ groupSource: { ranges: 1 } }));
   await expect(source.group(TRACK, 5)).rejects.toMatchObject({ code: "invalid-options" });
 });
 
@@ -58,7 +58,7 @@ test("ranges that are neither sorted nor disjoint are put in order before anybod
     oldest: async () => 1,
     group: async () => undefined,
   };
-  const source = new AppSource("https://app.test/source.js", async () => ({ default: untidy }));
+  const source = new AppSource("https://app.test/source.js", async () => ({ groupSource: untidy }));
   expect(await source.ranges(TRACK)).toEqual([
     { first: 1, last: 6 },
     { first: 9, last: 12 },

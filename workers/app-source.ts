@@ -9,7 +9,7 @@ import type { GroupRange, GroupSource, StoredGroup, TrackKey } from "../src/repl
 import type { VarInt } from "../src/wire/varint.ts";
 
 /** Loads a module; tests give their own. */
-export type ImportModule = (url: string) => Promise<{ readonly default?: unknown }>;
+export type ImportModule = (url: string) => Promise<{ readonly groupSource?: unknown }>;
 
 const importModule: ImportModule = (url) => import(/* @vite-ignore */ url);
 
@@ -58,15 +58,15 @@ export class AppSource implements GroupSource {
   }
 
   async #loadOnce(): Promise<GroupSource> {
-    const { default: exported } = await this.#import(this.#url);
+    const { groupSource: exported } = await this.#import(this.#url);
     const made: unknown = typeof exported === "function" ? await (exported as () => unknown)() : exported;
     const source = made as Partial<GroupSource> | null | undefined;
     const sound = [source?.ranges, source?.oldest, source?.group].every(
       (method) => typeof method === "function",
     );
     if (sound) return source as GroupSource;
-    throw new CountersignError("invalid-options", "replay.source exports no source of groups.", {
-      hint: "Export by default an object with ranges(), oldest() and group(), or a function that makes one.",
+    throw new CountersignError("invalid-options", "replay.source exports no groupSource.", {
+      hint: "Export as groupSource an object with ranges(), oldest() and group(), or a function that makes one.",
     });
   }
 }

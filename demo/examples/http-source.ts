@@ -87,8 +87,8 @@ export function httpSource(base: string | URL): GroupSource {
   };
 }
 
-/** What the player's worker asks for. */
-export default (): GroupSource => {
+/** What the player's worker looks for. */
+export const groupSource = (): GroupSource => {
   const base = new URL(import.meta.url).searchParams.get("base");
   if (base === null) throw new Error("say where the media are: http-source.js?base=https://...");
   return httpSource(base);

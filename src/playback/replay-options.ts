@@ -18,7 +18,7 @@ export interface ReplayOptions {
    */
   readonly store?: "indexeddb" | "opfs";
   /**
-   * Address of a module of yours that gives older media from somewhere else, an object store say: its default export is a GroupSource, or a function that makes one. It is loaded into the
+   * Address of a module of yours that gives older media from somewhere else, an object store say: it exports `groupSource`, a GroupSource or a function that makes one. It is loaded into the
    * worker. What it gives is verified like everything else.
    */
   readonly source?: string | URL;

@@ -73,7 +73,7 @@ export interface OpenOptions {
     /** How far back the store is filled from relays in the background; absent: not. */
     readonly backfillMs?: number;
     readonly store?: "indexeddb" | "opfs";
-    /** A module whose default export is, or makes, the app's own GroupSource. */
+    /** A module that exports `groupSource`: the app's own GroupSource, or a function that makes it. */
     readonly sourceUrl?: string;
   };
   /** The page has keys to give: {@link PageApi.key} may be called. */
