@@ -81,7 +81,9 @@ function fromAddress(params: URLSearchParams): DemoConfig | undefined {
 /** Options that the address bar may add to either: `?target=150&resume=position&replay=off&discover&draft=moqt-18`. */
 export function optionsFromAddress(params: URLSearchParams): Partial<PlayerOptions> {
   const target = params.get("target");
+  const redundancy = params.get("redundancy");
   return {
+    ...(redundancy !== null && { redundancy: Number(redundancy) }),
     ...(target !== null && { targetLatencyMs: Number(target) }),
     ...(params.get("resume") === "position" && { resume: "position" as const }),
     ...(params.get("replay") === "off" && { replay: false }),

@@ -21,15 +21,24 @@ export class Emitter<Events extends object> {
     };
   }
 
+  /** Whether anybody listens: where events come by the thousand, those that nobody wants need not be made. */
+  has(type: keyof Events): boolean {
+    return (this.#listeners.get(type)?.size ?? 0) > 0;
+  }
+
   emit<K extends keyof Events>(type: K, event: Events[K]): void {
     const set = this.#listeners.get(type);
     if (!set) return;
-    for (const listener of [...set]) {
-      try {
-        (listener as (event: Events[K]) => void)(event);
-      } catch (thrown) {
-        this.#onListenerError(thrown);
-      }
+    // Nearly always there is one. Of more, those are told who listen now, whatever the first ones do to the list.
+    if (set.size === 1) this.#call(set.values().next().value as (event: never) => void, event);
+    else for (const listener of [...set]) this.#call(listener, event);
+  }
+
+  #call<K extends keyof Events>(listener: (event: never) => void, event: Events[K]): void {
+    try {
+      (listener as (event: Events[K]) => void)(event);
+    } catch (thrown) {
+      this.#onListenerError(thrown);
     }
   }
 

@@ -78,7 +78,7 @@ export function collectStats(input: StatsInput): WorkerStats {
     edgeAtMs: input.edge?.atMs,
     objects: {
       delivered: total(({ counts }) => counts.delivered),
-      duplicate: total(({ counts }) => counts.duplicate),
+      duplicate: total(({ merger }) => merger.duplicates),
       rejected: total(({ counts }) => counts.rejected),
       waiting: objects.reduce((sum, { score }) => sum + score.pendingObjects, 0),
       holes: total(({ counts }) => counts.holes),

@@ -71,7 +71,7 @@ export class TrackPipeline {
   readonly trust: SignedTrackTrust;
   readonly merger: TrackMerger<Verified<MoqObject>>;
   readonly intake: ManifestIntake;
-  readonly counts = { delivered: 0, deliveredBytes: 0, duplicate: 0, rejected: 0, holes: 0 };
+  readonly counts = { delivered: 0, deliveredBytes: 0, rejected: 0, holes: 0 };
   readonly #options: TrackPipelineOptions;
   readonly #sequencer: TrackSequencer;
   /** Manifests that run far ahead of their objects would push each other out of trust and sequencer. */
@@ -163,9 +163,6 @@ export class TrackPipeline {
       listener.delivered();
     });
     this.merger.on("repair", ({ object }) => this.#store(store, object));
-    this.merger.on("duplicate", () => {
-      this.counts.duplicate += 1;
-    });
     this.merger.on("rejected", ({ source, group, object, reason }) => {
       // What merely waited too long for its manifest proves nothing against its sender.
       if (!isProvenLie(reason) && reason !== "unsigned") return;

@@ -29,12 +29,13 @@ async function tell(
   merger: number,
   delivery: Delivery<MoqObject>,
 ): Promise<void> {
+  const atMs = Date.now();
   const { group, object, payload } = delivery.object;
   const place = { group: Number(group), object: Number(object) };
   // Digesting takes a moment; the bytes are hashed as they are now, whatever becomes of them.
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", payload.slice()));
   const hex = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  channel.postMessage({ type, merger, ...place, digest: hex, source: delivery.source });
+  channel.postMessage({ type, merger, ...place, digest: hex, source: delivery.source, atMs });
 }
 
 const emit = Emitter.prototype.emit;

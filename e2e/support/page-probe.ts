@@ -9,6 +9,8 @@ export interface TracedDelivery {
   readonly object: number;
   readonly digest: string;
   readonly source: string;
+  /** When it was found good, ms since 1970. */
+  readonly atMs: number;
 }
 
 export interface SeenEvent {

@@ -60,7 +60,7 @@ export class TrackFeed {
   #forward: boolean;
   #subscription: Subscription | undefined;
   #cancelRetry: (() => void) | undefined;
-  #furthest: Location | undefined;
+  #furthest: { group: VarInt; object: VarInt } | undefined;
   #sinceMs: number;
   /** A SUBSCRIBE is under way. */
   #asking = false;
@@ -202,8 +202,12 @@ export class TrackFeed {
       this.#backoff.reset();
     }
     const furthest = this.#furthest;
-    if (furthest !== undefined && compareLocations({ group, object }, furthest) <= 0) return;
-    this.#furthest = { group, object };
+    if (furthest === undefined) this.#furthest = { group, object };
+    else if (group > furthest.group || (group === furthest.group && object > furthest.object)) {
+      // Changed in place: this happens twice for each object.
+      furthest.group = group;
+      furthest.object = object;
+    }
   }
 
   /** Fetches what lies between what is needed and what the subscription brings (§5.1.3). The merger drops what turns out to be there already. */

@@ -65,6 +65,7 @@ export class TrackMerger<T extends MoqObject> {
   readonly #subgroups: SubgroupEnds;
   readonly #gates = new Map<ScoreCounters, Gate>();
   readonly #stopListening: () => void;
+  #duplicates = 0;
   #closed = false;
 
   constructor(admission: Admission<T>, options: MergerOptions) {
@@ -100,6 +101,11 @@ export class TrackMerger<T extends MoqObject> {
   /** Groups with copies that wait to be judged, in no order. */
   get waitingGroups(): readonly VarInt[] {
     return this.#pending.waitingGroups;
+  }
+
+  /** Copies of what was delivered, of all sources. */
+  get duplicates(): number {
+    return this.#duplicates;
   }
 
   /** True while a copy of this object is being hashed. */
@@ -369,7 +375,8 @@ export class TrackMerger<T extends MoqObject> {
     live: boolean,
   ): "refused" {
     this.#scores.again(from, group, object, receivedAtMs, live);
-    this.#events.emit("duplicate", { source: from.source, group, object });
+    this.#duplicates++;
+    if (this.#events.has("duplicate")) this.#events.emit("duplicate", { source: from.source, group, object });
     return "refused";
   }
 

@@ -1,4 +1,4 @@
-/** Lies about streams: the bytes of outgoing object streams are cut short, reset or never end. */
+/** Lies about streams: the bytes of outgoing object streams are cut short, reset, slowed down or never end. */
 import type { WebTransportPort } from "../../../src/transport/port.ts";
 import type { FaultSwitch } from "./fault.ts";
 
@@ -8,6 +8,10 @@ const CUT_AFTER_BYTES = 3000;
 /** The endless object is sent in chunks of this size, this often: enough to fill a careless receiver's memory within a minute. */
 const ENDLESS_CHUNK_BYTES = 64 * 1024;
 const ENDLESS_INTERVAL_MS = 10;
+
+/** A quarter of what the bundled clip needs. */
+const THROTTLED_BYTES_PER_SECOND = 16 * 1024;
+const THROTTLE_TURN_MS = 20;
 
 /** Object id delta 0 and a payload length of 2^40: vi64 (draft-18 §1.4.1) with 6 bytes, 42 bits. */
 const ENDLESS_OBJECT_HEADER = Uint8Array.of(0x00, 0xf9, 0x00, 0x00, 0x00, 0x00, 0x00);
@@ -41,6 +45,7 @@ function tamperStream(stream: WritableStream<Uint8Array>, faults: FaultSwitch): 
         return;
       }
       if (over) return;
+      if (faults.current === "throttle") await lineIsFree(faults, chunk.byteLength);
       if (
         (faults.current === "truncate" || faults.current === "reset") &&
         sent + chunk.byteLength > CUT_AFTER_BYTES
@@ -65,6 +70,16 @@ function tamperStream(stream: WritableStream<Uint8Array>, faults: FaultSwitch): 
       if (!over) await writer.abort(reason);
     },
   });
+}
+
+/** All streams of a throttled relay share one thin line; what waits goes out at once when it is throttled no more. */
+async function lineIsFree(faults: FaultSwitch, bytes: number): Promise<void> {
+  const turnMs = Math.max(faults.lineFreeAtMs, Date.now()) + (bytes / THROTTLED_BYTES_PER_SECOND) * 1000;
+  faults.lineFreeAtMs = turnMs;
+  while (faults.current === "throttle" && Date.now() < turnMs) {
+    await new Promise((resolve) => setTimeout(resolve, THROTTLE_TURN_MS));
+  }
+  if (faults.current !== "throttle") faults.lineFreeAtMs = 0;
 }
 
 async function sendForever(

@@ -15,6 +15,8 @@ export const FAULTS = {
   endless: "Promises an object of a terabyte in every group and never stops sending it",
   truncate: "Ends every stream cleanly in the middle of an object",
   reset: "Resets every stream in the middle of an object",
+  throttle: "Sends everything, far more slowly than it is made",
+  gaps: "Leaves every third object out of its live streams, though it has it for whoever fetches",
   withhold: "Accepts subscriptions and sends nothing",
 } as const;
 
@@ -29,8 +31,10 @@ export interface FaultSwitch {
   current: FaultName;
   /** Endless objects that were begun, those of them whose receiver would not have them, and the bytes that all receivers took. */
   readonly endless: { begun: number; refused: number; bytes: number };
+  /** While throttled: when the line is free again (ms since 1970). */
+  lineFreeAtMs: number;
 }
 
 export function honest(): FaultSwitch {
-  return { current: "none", endless: { begun: 0, refused: 0, bytes: 0 } };
+  return { current: "none", endless: { begun: 0, refused: 0, bytes: 0 }, lineFreeAtMs: 0 };
 }
