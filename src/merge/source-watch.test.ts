@@ -96,7 +96,7 @@ describe("a source that goes silent while the manifests go on", () => {
     await settle();
     await air(7);
     for (const relay of relays) relay.send = () => undefined;
-    await air(100);
+    await air(300);
     const switches = log.filter((line) => line.endsWith("suspect"));
     expect(switches.length).toBeLessThan(12);
   });
