@@ -3,12 +3,12 @@ import { CountersignError, createPlayer, type Player, type PlayerState } from ".
 import { loadConfig, optionsFromAddress } from "./config.ts";
 import { byId, setText } from "./dom.ts";
 import { Controls } from "./ui/controls.ts";
+import { DvrBar } from "./ui/dvr-bar.ts";
 import { offerEvidence } from "./ui/evidence.ts";
 import { Facts } from "./ui/facts.ts";
 import { EventLog } from "./ui/log.ts";
 import { SourceCards } from "./ui/sources.ts";
 import { installThemeSwitch } from "./ui/theme.ts";
-import { Timeline } from "./ui/timeline.ts";
 import { STATE_NAMES, STATE_SENTENCES, seconds } from "./ui/wording.ts";
 
 /** The bar and the figures are drawn this often. */
@@ -63,10 +63,10 @@ async function main(): Promise<void> {
     ...optionsFromAddress(params),
     autoplay: true,
   });
-  const timeline = new Timeline(player, (text) => log.add(text, "bad"));
+  const bar = new DvrBar(player, (text) => log.add(text, "bad"));
   const facts = new Facts();
-  const controls = new Controls(player, video, timeline);
-  listen(player, log, names, timeline);
+  const controls = new Controls(player, video, bar);
+  listen(player, log, names, bar);
   offerEvidence(player, (text) => log.add(text, "bad"));
 
   setInterval(() => {
@@ -78,7 +78,7 @@ async function main(): Promise<void> {
     if (!stats) return;
     sources.show(stats.sources);
     facts.show(player, stats);
-    timeline.draw(stats);
+    bar.draw(stats);
   }, DRAW_INTERVAL_MS);
 
   addEventListener("pagehide", () => void player.destroy());
@@ -86,7 +86,7 @@ async function main(): Promise<void> {
   Object.assign(globalThis, { player });
 }
 
-function listen(player: Player, log: EventLog, names: ReadonlyMap<string, string>, timeline: Timeline): void {
+function listen(player: Player, log: EventLog, names: ReadonlyMap<string, string>, bar: DvrBar): void {
   let shown: PlayerState | undefined;
   player.on("state", ({ state, error }) => {
     showState(state, error);
@@ -124,7 +124,7 @@ function listen(player: Player, log: EventLog, names: ReadonlyMap<string, string
     );
   });
   player.on("hole", (hole) => {
-    timeline.addHole(hole);
+    bar.addHole(hole);
     log.add(
       `${seconds(hole.endMs - hole.startMs)} of ${hole.track} missing: ${hole.cause}`,
       "bad",

@@ -236,8 +236,10 @@ test("with every peer gone, a new session plays what was stored, verified again"
   const ready = await log.until("ready");
   expect(ready.live).toBe(false);
   await log.until("state", ({ state }) => state === "offline");
-  expect(await playlist(client, "video/live.m3u8")).toContain("#EXT-X-ENDLIST");
-  const whole = await media(client, `video/${FIRST}.m4s`);
+  const folder = ready.path?.replace("main.m3u8", "") ?? "none";
+  expect(await playlist(client, `${folder}main.m3u8`)).toContain("video/live.m3u8");
+  await expect.poll(() => playlist(client, `${folder}video/live.m3u8`)).toContain("#EXT-X-ENDLIST");
+  const whole = await media(client, `${folder}video/${FIRST}.m4s`);
   const published = broadcast.cutter.group("video", FIRST).map(({ payload }) => payload);
   expect(whole.byteLength).toBe(published.reduce((sum, { byteLength }) => sum + byteLength, 0));
 });

@@ -19,7 +19,8 @@ import type {
   PlayheadReport,
   ResourceRequest,
   ResourceResponse,
-  TimeRange,
+  SeekAnswer,
+  SeekRequest,
   WorkerApi,
   WorkerEvent,
   WorkerStats,
@@ -40,7 +41,9 @@ import { HeldRequests } from "./held-requests.ts";
 import { keepKeys } from "./kept-keys.ts";
 import { KeptPosition } from "./kept-position.ts";
 import { Playing } from "./playing.ts";
+import { NOTHING_REACHABLE, type Reachable } from "./reach.ts";
 import { RelayDiscovery } from "./relay-discovery.ts";
+import { Rewind } from "./rewind.ts";
 import { keepCatalog, readCatalog } from "./stored-broadcast.ts";
 import { TimeRanges } from "./time-ranges.ts";
 import { type Decryption, decryptionOf, NO_DECRYPTION } from "./track-decryption.ts";
@@ -73,6 +76,7 @@ export class BroadcastClient implements WorkerApi {
   readonly #environment: ClientEnvironment;
   readonly #clock: Clock;
   readonly #held = new HeldRequests();
+  readonly #rewind = new Rewind();
   readonly #verified = new TimeRanges();
   readonly #trustRanges = new TrustRanges();
   #events: MessagePort | undefined;
@@ -89,7 +93,7 @@ export class BroadcastClient implements WorkerApi {
   /** The page was told to read the presentation. */
   #announced: Playing | undefined;
   #status: ClientStatus | undefined;
-  #stored: readonly TimeRange[] = [];
+  #reachable: Reachable = NOTHING_REACHABLE;
   readonly #edge: EdgeNews;
   #playhead: PlayheadReport | undefined;
   #position: KeptPosition | undefined;
@@ -150,23 +154,41 @@ export class BroadcastClient implements WorkerApi {
   }
 
   resource(request: ResourceRequest): Promise<ResourceResponse> {
+    if (this.#rewind.owns(request.path)) return this.#rewind.resource(request);
     return this.#announced?.presentation.resource(request) ?? this.#held.hold(request);
   }
 
   cancel(id: number): void {
+    this.#rewind.cancel(id);
     if (this.#announced) this.#announced.presentation.cancel(id);
     else this.#held.cancel(id);
   }
 
   playhead(report: PlayheadReport): void {
     this.#playhead = report;
+    this.#rewind.playhead(report.positionMs);
     this.#status?.update();
     this.#position?.keep(this.#store, report.positionMs);
   }
 
   async stats(): Promise<WorkerStats> {
-    await this.#refreshStored();
+    await this.#refreshReachable();
     return this.#collect();
+  }
+
+  async seek(request: SeekRequest): Promise<SeekAnswer> {
+    const playing = this.#playing;
+    if (!playing) throw new CountersignError("range-unavailable", "There is nothing to play yet.");
+    // What the live list still has, and has for some time yet, needs no list of its own.
+    const liveFromMs = playing.live ? playing.startMs : undefined;
+    if (liveFromMs !== undefined && request.targetMs >= liveFromMs + playing.times.groupMs)
+      return { kind: "live" };
+    const answer = await this.#seekPast(playing, request);
+    return answer ?? (playing.live ? { kind: "live" } : { kind: "nothing" });
+  }
+
+  leaveExcerpt(): void {
+    this.#rewind.leave();
   }
 
   async evidence(): Promise<Uint8Array<ArrayBuffer> | undefined> {
@@ -187,6 +209,7 @@ export class BroadcastClient implements WorkerApi {
     this.#discovery?.close();
     this.#peers?.close();
     this.#held.close();
+    this.#rewind.close();
     await this.#store?.close();
     this.#events?.close();
   }
@@ -302,12 +325,22 @@ export class BroadcastClient implements WorkerApi {
       const stored = await readCatalog(this.#store, this.#namespace, track, this.#keyRing);
       if (!stored || this.#playing) return;
       const playing = this.#play(stored.payload, stored.streamId, undefined);
-      await playing?.prependStored();
-      if (playing?.hasBegun) await this.#announce(playing);
-      else if (playing) this.#drop(playing);
+      if (!playing) return;
+      const answer = await this.#openStored(playing).catch((thrown: unknown) => {
+        this.#drop(playing);
+        throw thrown;
+      });
+      if (answer?.kind === "excerpt") await this.#announce(playing, answer);
+      else this.#drop(playing);
     } catch (thrown) {
       this.#warn(toCountersignError(thrown, "storage-failed"));
     }
+  }
+
+  async #openStored(playing: Playing): Promise<SeekAnswer | undefined> {
+    const { stored } = await playing.reach.now();
+    const targetMs = await this.#startOf(playing, stored[0]?.startMs ?? 0, stored.at(-1)?.endMs ?? 0);
+    return this.#seekPast(playing, { targetMs, onlyAfter: true });
   }
 
   /** Nothing of it can be played after all. */
@@ -328,8 +361,23 @@ export class BroadcastClient implements WorkerApi {
     if (this.#playing === playing && !this.#closed) await this.#announce(playing);
   }
 
-  async #announce(playing: Playing): Promise<void> {
-    const startMs = await this.#startOf(playing);
+  #seekPast(playing: Playing, request: SeekRequest): Promise<SeekAnswer | undefined> {
+    const options = {
+      tracks: playing.readables,
+      timeline: playing.timeline,
+      epochMs: playing.times.epochMs,
+      clock: this.#clock,
+      newest: () => this.#playing?.newestWhole,
+      emit: (event: WorkerEvent) => this.#emit(event),
+      onProblem: (error: CountersignError) => this.#warn(error),
+    };
+    return this.#rewind.seek(options, request);
+  }
+
+  /** `stored`: the stretch to read, where nothing is live. */
+  async #announce(playing: Playing, stored?: Extract<SeekAnswer, { kind: "excerpt" }>): Promise<void> {
+    const startMs =
+      stored?.startMs ?? (await this.#startOf(playing, playing.startMs ?? 0, playing.edgeMs ?? 0));
     if (this.#playing !== playing || this.#closed) return;
     this.#announced = playing;
     this.#emit({
@@ -338,12 +386,14 @@ export class BroadcastClient implements WorkerApi {
       epochMs: playing.times.epochMs,
       startMs,
       live: playing.live,
+      ...(stored && { path: stored.path }),
     });
     this.#edge.move(playing.edgeMs);
     this.#held.release(playing.presentation);
     this.#status?.update();
     this.#startFill(playing);
-    await this.#refreshStored();
+    await this.#refreshReachable();
+    if (stored) this.#edge.move(this.#reachable.stored.at(-1)?.endMs);
   }
 
   #startFill(playing: Playing): void {
@@ -360,9 +410,7 @@ export class BroadcastClient implements WorkerApi {
   }
 
   /** Where the viewer begins: the live edge; or where they were, when that can be played and they asked for it or nothing is live. */
-  async #startOf(playing: Playing): Promise<number> {
-    const startMs = playing.startMs ?? 0;
-    const edgeMs = playing.edgeMs ?? startMs;
+  async #startOf(playing: Playing, startMs: number, edgeMs: number): Promise<number> {
     if (playing.live && this.#options?.resume !== "position") return edgeMs;
     const kept = await this.#position?.read(this.#store);
     const leastLeftMs = playing.live ? 0 : LEAST_LEFT_MS;
@@ -418,9 +466,9 @@ export class BroadcastClient implements WorkerApi {
     );
   }
 
-  async #refreshStored(): Promise<void> {
+  async #refreshReachable(): Promise<void> {
     try {
-      this.#stored = (await this.#playing?.storedRanges()) ?? [];
+      this.#reachable = (await this.#playing?.reach.now()) ?? this.#reachable;
     } catch {
       // The figures keep what was known; the store tells of its own troubles.
     }
@@ -448,7 +496,7 @@ export class BroadcastClient implements WorkerApi {
       trust: this.#status?.trust ?? "waiting",
       epochMs: this.#playing?.times.epochMs,
       edge: this.#edge.step,
-      stored: this.#stored,
+      reachable: this.#reachable,
       verified: this.#verified.all,
       trustRanges: this.#trustRanges.collect(this.#verified.all, this.#playing, this.#clock.now()),
       backfill: this.#fill?.stats,

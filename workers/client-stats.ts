@@ -5,6 +5,7 @@ import type { StoreEstimate } from "../src/replay/types.ts";
 import type { BackfillStats, SourceStats, TimeRange, TrustRange, WorkerStats } from "../src/rpc/protocol.ts";
 import type { TrustState } from "../src/trust/types.ts";
 import type { ManifestIntake } from "./manifest-intake.ts";
+import type { Reachable } from "./reach.ts";
 import type { TrackPipeline } from "./track-pipeline.ts";
 
 export interface StatsInput {
@@ -16,7 +17,7 @@ export interface StatsInput {
   readonly trust: TrustState;
   readonly epochMs: number | undefined;
   readonly edge: { readonly edgeMs: number; readonly atMs: number } | undefined;
-  readonly stored: readonly TimeRange[];
+  readonly reachable: Reachable;
   readonly verified: readonly TimeRange[];
   readonly trustRanges: readonly TrustRange[];
   readonly storage: StoreEstimate | undefined;
@@ -87,7 +88,7 @@ export function collectStats(input: StatsInput): WorkerStats {
       received: objects.reduce((sum, { score }) => sum + score.bytes, 0),
       delivered: total(({ counts }) => counts.deliveredBytes),
     },
-    stored: input.stored,
+    ...input.reachable,
     storage: input.storage,
     ...(input.backfill && { backfill: input.backfill }),
     verified: input.verified,

@@ -11,22 +11,23 @@ import type { SourcePool } from "../src/merge/source-pool.ts";
 import { Presentation } from "../src/playback/presentation.ts";
 import { TrackWindow, WINDOW_SEGMENTS } from "../src/playback/track-window.ts";
 import type { PlayableTrack } from "../src/playback/types.ts";
+import { fixedTimeline, type GroupTimeline, LearntTimeline } from "../src/replay/media-range.ts";
 import type { GroupSource, ReplayStore } from "../src/replay/types.ts";
-import type { TimeRange, TrackDescription } from "../src/rpc/protocol.ts";
+import type { TrackDescription } from "../src/rpc/protocol.ts";
 import type { KeyRing } from "../src/trust/key-ring.ts";
 import type { TrackOpener } from "../src/trust/secure-objects/track-opener.ts";
 import type { Verified } from "../src/trust/types.ts";
 import { type Namespace, trackOf } from "../src/wire/names.ts";
 import type { MoqObject } from "../src/wire/objects.ts";
-import type { VarInt } from "../src/wire/varint.ts";
+import { compareVarInt, type VarInt } from "../src/wire/varint.ts";
 import { DeepBroadcast } from "./deep-broadcast.ts";
+import type { ReadableTrack } from "./excerpt.ts";
+import { learnTimes } from "./learn-times.ts";
 import { type BroadcastTimes, choosePlayableTracks, timesOf } from "./playable-tracks.ts";
+import { Reach } from "./reach.ts";
 import { StoredTrack } from "./stored-broadcast.ts";
 import { type Decryption, openAll, openerOf } from "./track-decryption.ts";
 import { type TrackListener, TrackPipeline } from "./track-pipeline.ts";
-
-/** Stored groups listed when there is no live stream: two hours, which hls.js reads in a few milliseconds, once. */
-const STORED_SEGMENTS = 7200;
 
 export interface PlayingOptions {
   readonly catalog: Uint8Array;
@@ -65,12 +66,16 @@ export class Playing {
   /** SHA-256 of the catalog: what the signer's manifests call it. */
   readonly catalogDigest: Uint8Array;
   readonly times: BroadcastTimes;
+  /** When groups play, and which group plays when. */
+  readonly timeline: GroupTimeline;
   readonly live: boolean;
   readonly presentation: Presentation;
   /** Media from before the live window, wherever they are. */
   readonly deep: DeepBroadcast;
+  readonly reach: Reach;
   readonly #tracks: readonly PlayingTrack[];
   readonly #options: PlayingOptions;
+  readonly #stopLearning: (() => void) | undefined;
 
   /** Throws what parseCatalog() and choosePlayableTracks() throw. `pools` undefined: play what is stored. */
   constructor(options: PlayingOptions, pools: Pools | undefined) {
@@ -81,11 +86,21 @@ export class Playing {
     this.times = timesOf(catalog);
     this.live = pools !== undefined;
     this.#tracks = choosePlayableTracks(catalog, options.namespace).map((playable) => this.#track(playable));
+    const [leading] = this.#tracks;
+    if (this.times.regular || !leading) this.timeline = fixedTimeline(this.times.groupMs);
+    else {
+      const learnt = new LearntTimeline();
+      this.timeline = learnt;
+      this.#stopLearning = learnTimes(learnt, leading.window);
+    }
     this.presentation = new Presentation({
       epochMs: this.times.epochMs,
       windows: this.#tracks.map(({ window }) => window),
       startWithMs: options.startWithMs,
-      loadStored: (name, group, signal) => this.#loadStored(name, group, signal),
+      loadStored: async (name, group, signal) => {
+        const track = this.readables.find(({ playable }) => playable.name === name);
+        return (await track?.group(group, { signal }))?.objects;
+      },
     });
     const { namespace, streamId, keyRing, clock, store, app, peers, onCorrupt } = options;
     this.deep = new DeepBroadcast({
@@ -101,11 +116,38 @@ export class Playing {
         this.#tracks.find(({ playable }) => playable.name === name)?.pipeline?.trust.latestGroup,
       onCorrupt,
     });
+    this.reach = new Reach({
+      tracks: this.readables,
+      timeline: this.timeline,
+      clock,
+      live: () => {
+        const { startMs, edgeMs } = this;
+        return this.live && startMs !== undefined && edgeMs !== undefined ? [{ startMs, endMs: edgeMs }] : [];
+      },
+    });
     if (pools) for (const pipeline of this.pipelines) pipeline.attach(pools.manifests, pools.objects);
   }
 
   get pipelines(): readonly TrackPipeline[] {
     return this.#tracks.flatMap(({ pipeline }) => (pipeline ? [pipeline] : []));
+  }
+
+  /** The tracks as deep as they can be read, the leading one first. */
+  get readables(): readonly ReadableTrack[] {
+    return this.#tracks.flatMap(({ playable }) => {
+      const deep = this.deep.track(playable.name);
+      if (!deep) return [];
+      const readable: ReadableTrack = {
+        playable,
+        stored: async (signal) => (await this.#options.store?.ranges(deep.key, signal)) ?? [],
+        ranges: (signal) => deep.ranges(signal),
+        group: async (id, how) => {
+          const found = await deep.group(id, how);
+          return found && { ...found, objects: await this.#opened(playable.name, found.objects, how.signal) };
+        },
+      };
+      return [readable];
+    });
   }
 
   get descriptions(): readonly TrackDescription[] {
@@ -136,52 +178,53 @@ export class Playing {
     return this.#tracks.every(({ window }) => window.endTicks !== undefined);
   }
 
+  /** The newest group that every live window has whole; undefined when nothing is live. */
+  get newestWhole(): VarInt | undefined {
+    if (!this.live) return undefined;
+    const newest: VarInt[] = [];
+    for (const { window } of this.#tracks) {
+      const group = window.segments.findLast(({ open, kind }) => kind === "media" && !open)?.group;
+      if (group === undefined) return undefined;
+      newest.push(group);
+    }
+    return newest.sort(compareVarInt)[0];
+  }
+
   /**
-   * Puts stored groups in front of the windows: as many as they list, none at or above what they have. To be called before the page begins to read. Rejects when the store
-   * cannot be read.
+   * Puts stored groups in front of the live windows: as many as they list, none at or above what they have. To be called before the page begins to read. Rejects when the
+   * store cannot be read.
    */
   async prependStored(): Promise<void> {
-    if (!this.times.regular) return;
-    const most = this.live ? WINDOW_SEGMENTS - 1 : STORED_SEGMENTS;
+    if (!this.times.regular || !this.live) return;
     await Promise.all(
       this.#tracks.map(async ({ playable, stored, window }) => {
         const below = window.segments[0]?.group;
-        const segments = (await stored?.segments(playable, this.times.groupMs, most, below)) ?? [];
+        const segments =
+          (await stored?.segments(playable, this.times.groupMs, WINDOW_SEGMENTS - 1, below)) ?? [];
         // Live media may have gone on meanwhile, but only at the other end.
         window.prepend(segments);
-        if (!this.live) window.end();
       }),
     );
   }
 
-  /** What is stored of the leading track, as media time. */
-  async storedRanges(): Promise<readonly TimeRange[]> {
-    const { groupMs } = this.times;
-    const ranges = (await this.#tracks[0]?.stored?.ranges()) ?? [];
-    return ranges.map(({ first, last }) => ({
-      startMs: Number(first) * groupMs,
-      endMs: (Number(last) + 1) * groupMs,
-    }));
-  }
-
   close(): void {
+    this.#stopLearning?.();
     this.presentation.close();
     for (const { pipeline } of this.#tracks) pipeline?.close();
   }
 
   /** Stored as it was carried; opened on the way out. */
-  async #loadStored(
+  async #opened(
     name: string,
-    group: VarInt,
+    objects: readonly Verified<MoqObject>[],
     signal: AbortSignal,
-  ): Promise<readonly Verified<MoqObject>[] | undefined> {
+  ): Promise<readonly Verified<MoqObject>[]> {
     const { clock, listener } = this.#options;
-    const found = (await this.deep.track(name)?.group(group, { signal }))?.objects;
     const opener = this.#tracks.find(({ playable }) => playable.name === name)?.opener;
-    if (!opener || !found) return found;
+    if (!opener) return objects;
     const onTrouble = (error: CountersignError | undefined): void =>
       listener.locked(`${name}, stored`, error);
-    return openAll(opener, found, { clock, signal, onTrouble });
+    return openAll(opener, objects, { clock, signal, onTrouble });
   }
 
   #track(playable: PlayableTrack): PlayingTrack {
@@ -189,13 +232,7 @@ export class Playing {
     const opener = openerOf(playable, namespace, decryption, clock);
     const stored = store && new StoredTrack({ store, track: trackOf(namespace, playable.name), streamId });
     if (!this.live)
-      return {
-        playable,
-        opener,
-        stored,
-        window: new TrackWindow(playable, { maxSegments: STORED_SEGMENTS }),
-        pipeline: undefined,
-      };
+      return { playable, opener, stored, window: new TrackWindow(playable), pipeline: undefined };
     const pipeline = new TrackPipeline({
       ...{ playable, namespace, streamId, keyRing, clock, store, listener, opener },
     });

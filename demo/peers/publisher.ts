@@ -75,7 +75,12 @@ await runPeer(async (stop) => {
   const finished = new AbortController();
   const end = AbortSignal.any([stop, finished.signal]);
   const connected = stayConnected(origin, flags, end, () => report({ type: "ready" }));
-  await origin.run({ startupDelayMs: flags.startupDelayMs, stopAfterMs: flags.stopAfterMs, signal: end });
+  await origin.run({
+    startupDelayMs: flags.startupDelayMs,
+    historyMs: flags.historyMs,
+    stopAfterMs: flags.stopAfterMs,
+    signal: end,
+  });
   finished.abort();
   await connected;
 });

@@ -1,7 +1,7 @@
 /** Buttons under the picture and keys anywhere on the page. */
 import type { Player } from "../../src/index.ts";
 import { byId, setText } from "../dom.ts";
-import type { Timeline } from "./timeline.ts";
+import type { DvrBar } from "./dvr-bar.ts";
 
 const BACK_MS = 10_000;
 
@@ -15,21 +15,21 @@ export class Controls {
   /** Gone for good once the visitor has asked for sound, here or by the mute button. */
   #asked = false;
 
-  constructor(player: Player, video: HTMLVideoElement, timeline: Timeline) {
+  constructor(player: Player, video: HTMLVideoElement, bar: DvrBar) {
     this.#player = player;
     this.#video = video;
     this.#start.addEventListener("click", () => this.#playWithSound());
     this.#play.addEventListener("click", () => this.#togglePlay());
     this.#mute.addEventListener("click", () => this.#toggleMute());
     this.#live.addEventListener("click", () => player.goLive());
-    byId("back").addEventListener("click", () => timeline.seekBy(-BACK_MS));
+    byId("back").addEventListener("click", () => bar.seekBy(-BACK_MS));
     byId("fullscreen").addEventListener("click", () => this.#toggleFullscreen());
     const volume = byId<HTMLInputElement>("volume");
     volume.addEventListener("input", () => {
       video.volume = Number(volume.value);
       if (video.volume > 0) this.#sound(true);
     });
-    document.addEventListener("keydown", (event) => this.#onKey(event, timeline));
+    document.addEventListener("keydown", (event) => this.#onKey(event, bar));
   }
 
   draw(): void {
@@ -70,7 +70,7 @@ export class Controls {
     else void byId("screen").requestFullscreen();
   }
 
-  #onKey(event: KeyboardEvent, timeline: Timeline): void {
+  #onKey(event: KeyboardEvent, bar: DvrBar): void {
     const target = event.target as HTMLElement;
     if (
       event.defaultPrevented ||
@@ -93,7 +93,7 @@ export class Controls {
         break;
       case "j":
       case "ArrowLeft":
-        timeline.seekBy(-BACK_MS);
+        bar.seekBy(-BACK_MS);
         break;
       case "l":
         this.#player.goLive();

@@ -46,3 +46,11 @@ export function timeOfDay(wallMs: number): string {
     hourCycle: "h23",
   });
 }
+
+/** A duration as a person would say it: `42 s`, `3 min 5 s`, `2 h 10 min`. */
+export function agoInWords(ms: number): string {
+  const total = Math.round(ms / 1000);
+  const [hours, minutes, rest] = [Math.floor(total / 3600), Math.floor(total / 60) % 60, total % 60];
+  if (hours > 0) return `${hours} h ${minutes} min`;
+  return minutes > 0 ? `${minutes} min ${rest} s` : `${rest} s`;
+}

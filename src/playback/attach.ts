@@ -9,7 +9,7 @@ import { CountersignError } from "../errors.ts";
 import { Emitter } from "../events.ts";
 import type { TimeRange } from "../rpc/protocol.ts";
 import { hlsConfig } from "./hls-config.ts";
-import { MAIN_PLAYLIST_URL, type ResourceClient } from "./hls-loaders.ts";
+import { addressOf, MAIN_PLAYLIST, type ResourceClient } from "./hls-loaders.ts";
 
 export interface AttachOptions {
   readonly targetLatencyMs: number;
@@ -92,12 +92,12 @@ export class Attachment {
     return this.#emitter.on(type, listener);
   }
 
-  /** Begins to load; the worker holds the first answer until there is something to play. */
-  async load(): Promise<void> {
+  /** Begins to load what has this path; the worker holds the first answer until there is something to play. */
+  async load(path: string = MAIN_PLAYLIST): Promise<void> {
     await this.#attached;
     // Another source has a clock of its own.
     this.#stretches = [];
-    if (!this.#destroyed) this.hls.loadSource(MAIN_PLAYLIST_URL);
+    if (!this.#destroyed) this.hls.loadSource(addressOf(path));
   }
 
   /** Media time since the epoch of an element time in seconds; undefined until it is mapped. */

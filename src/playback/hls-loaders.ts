@@ -24,8 +24,13 @@ export interface ResourceClient {
 
 const BASE = "countersign://broadcast/";
 
-/** What hls.js is told to load. */
-export const MAIN_PLAYLIST_URL: string = BASE + "main.m3u8";
+/** The live presentation, as a path; another one has a folder of its own. */
+export const MAIN_PLAYLIST = "main.m3u8";
+
+/** What hls.js is told to load for a path. */
+export function addressOf(path: string): string {
+  return BASE + path;
+}
 
 /** Worker failures as the HTTP statuses that hls.js's retry rules understand: 4xx is final, others are tried again. */
 function statusOf(error: CountersignError): number {

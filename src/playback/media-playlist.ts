@@ -28,6 +28,8 @@ export interface BlockingReload {
 export interface MediaPlaylistOptions {
   /** Wall clock of media time 0, in ms since 1970. */
   readonly epochMs: number;
+  /** Default true: parts are listed, and requests that name one are held until it exists. */
+  readonly lowLatency?: boolean;
 }
 
 interface Held {
@@ -46,6 +48,7 @@ interface SegmentText {
 export class MediaPlaylist {
   readonly #window: TrackWindow;
   readonly #epochMs: number;
+  readonly #lowLatency: boolean;
   readonly #texts = new WeakMap<Segment, SegmentText>();
   readonly #held = new Set<Held>();
   readonly #stop: () => void;
@@ -57,6 +60,7 @@ export class MediaPlaylist {
   constructor(window: TrackWindow, options: MediaPlaylistOptions) {
     this.#window = window;
     this.#epochMs = options.epochMs;
+    this.#lowLatency = options.lowLatency ?? true;
     this.#stop = window.onChange(() => this.#release());
   }
 
@@ -156,7 +160,8 @@ export class MediaPlaylist {
     const targetDuration = Math.max(1, Math.round(window.maxSegmentTicks / timescale));
     const partTarget = seconds(window.maxPartTicks, timescale);
     const lines = ["#EXTM3U", "#EXT-X-VERSION:9", `#EXT-X-TARGETDURATION:${targetDuration}`];
-    if (live && window.maxPartTicks > 0) {
+    const withParts = live && this.#lowLatency && window.maxPartTicks > 0;
+    if (withParts) {
       // Three part targets is what rfc8216bis §4.4.3.8 recommends; our own player aims closer, by its own clock.
       lines.push(
         `#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=${seconds(3 * window.maxPartTicks, timescale)}`,
@@ -178,14 +183,14 @@ export class MediaPlaylist {
           lines.push(this.#dateTag(segment.startTicks));
           dated = true;
         }
-        const withParts = live && index >= segments.length - 1 - SEGMENTS_WITH_PARTS;
+        const recent = withParts && index >= segments.length - 1 - SEGMENTS_WITH_PARTS;
         const { parts, whole } = this.#textOf(segment);
-        if (withParts && parts !== "") lines.push(parts);
+        if (recent && parts !== "") lines.push(parts);
         if (whole !== "") lines.push(whole);
       });
     }
     if (!live) lines.push("#EXT-X-ENDLIST");
-    else if (window.maxPartTicks > 0) lines.push(preloadHint(segments.at(-1)));
+    else if (withParts) lines.push(preloadHint(segments.at(-1)));
     lines.push("");
     return lines.join("\n");
   }

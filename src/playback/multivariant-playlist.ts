@@ -26,12 +26,15 @@ function bitrateOf(track: PlayableTrack): number {
 
 /**
  * Video (or muxed) tracks become variants, lowest bitrate first; audio tracks become one group of renditions that all variants share. A broadcast
- * of audio alone has its audio tracks as variants.
+ * of audio alone has its audio tracks as variants. `startOffsetMs`: where playback begins, from the beginning of the media playlists.
  */
-export function writeMultivariantPlaylist(tracks: readonly PlayableTrack[]): string {
+export function writeMultivariantPlaylist(tracks: readonly PlayableTrack[], startOffsetMs?: number): string {
   const pictures = tracks.filter((track) => track.role !== "audio");
   const audios = tracks.filter((track) => track.role === "audio");
   const lines = ["#EXTM3U", "#EXT-X-VERSION:9", "#EXT-X-INDEPENDENT-SEGMENTS"];
+  // Here and not in the media playlists, so that picture and sound begin at the same place (RFC 8216 §4.3.5.2).
+  if (startOffsetMs !== undefined)
+    lines.push(`#EXT-X-START:TIME-OFFSET=${Math.round(startOffsetMs) / 1000},PRECISE=YES`);
   const grouped = pictures.length > 0;
   if (grouped) {
     audios.forEach((track, index) => {

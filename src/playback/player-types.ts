@@ -1,6 +1,7 @@
 /** What an app sees of a player while it plays. Times are ms since the broadcast's epoch unless said otherwise. */
 import type { CountersignError } from "../errors.ts";
 import type { PlayerState, TimeRange, TrackDescription, WorkerEvent, WorkerStats } from "../rpc/protocol.ts";
+import type { SeekOutcome } from "./navigation.ts";
 
 /** What the page knows of playback itself. */
 export interface PlaybackStats {
@@ -31,7 +32,7 @@ export interface PlayerEvents {
   /** `error` comes with failed, and where there is a reason worth telling. */
   state: { readonly state: PlayerState; readonly error?: CountersignError };
   /** The catalog is verified: what there is to play. */
-  ready: EventOf<"ready">;
+  ready: Omit<EventOf<"ready">, "path">;
   /** About once a second. */
   stats: PlayerStats;
   /** A peer's state changed. */
@@ -70,7 +71,7 @@ export interface Player {
   readonly latencyMs: number | undefined;
   /** Media time of the picture. */
   readonly positionMs: number | undefined;
-  /** Where seeking leads to media, holes left out. */
+  /** Where seeking leads to media: the live list, what is stored, and what relays still have. Holes left out. */
   readonly seekable: readonly TimeRange[];
   /** True while the browser waits for a click before it plays. */
   readonly autoplayBlocked: boolean;
@@ -78,7 +79,13 @@ export interface Player {
   on<K extends keyof PlayerEvents>(type: K, listener: (event: PlayerEvents[K]) => void): () => void;
   /** To the live edge, and stay there; plays if paused. */
   goLive(): void;
-  /** To a media time. Throws CountersignError `range-unavailable` when it is not in {@link seekable}. */
+  /**
+   * To a time of day, by the broadcast's own clock, or to a media time in ms: behind the live list too. Where nobody has that place, to the next one behind it that somebody has
+   * (`clamped`), and the hole in between is told. Resolves when it is known where playback goes on; later seeks overtake earlier ones, which reject with `destroyed`.
+   * Rejects with `range-unavailable` when there is nothing at all, `storage-failed` or `worker-failed`.
+   */
+  seekTo(to: Date | number): Promise<SeekOutcome>;
+  /** To a media time, without waiting. Throws CountersignError `range-unavailable` when it is not in {@link seekable}. */
   seekToMediaTime(mediaMs: number): void;
   /** To a time of day, by the broadcast's own clock. Throws like {@link seekToMediaTime}. */
   seek(date: Date): void;

@@ -4,7 +4,7 @@
  */
 import { CountersignError, type ErrorData } from "../errors.ts";
 import { exposeWorker } from "../rpc/expose.ts";
-import type { OpenOptions, TrackDescription, WorkerApi, WorkerEvent } from "../rpc/protocol.ts";
+import type { OpenOptions, SeekAnswer, TrackDescription, WorkerApi, WorkerEvent } from "../rpc/protocol.ts";
 import type { Verified } from "../trust/types.ts";
 import type { MoqObject } from "../wire/objects.ts";
 import { Presentation } from "./presentation.ts";
@@ -138,6 +138,14 @@ class FedWorker implements WorkerApi {
 
   evidence(): Promise<undefined> {
     return Promise.resolve(undefined);
+  }
+
+  seek(): Promise<SeekAnswer> {
+    return Promise.resolve({ kind: "live" });
+  }
+
+  leaveExcerpt(): void {
+    // There is none.
   }
 
   stats(): Promise<never> {

@@ -33,6 +33,10 @@ export interface PresentationOptions {
   readonly windows: readonly TrackWindow[];
   /** Media that every track must have before playback begins, in ms: the target latency, so that it does not begin with a stall. Default 0. */
   readonly startWithMs?: number;
+  /** Where playback begins, in ms behind the beginning of the list. Default: where the reader likes, for a live list near its end. */
+  readonly startOffsetMs?: number;
+  /** List parts, and hold requests until they are there. Default true; false for a list that follows the viewer far from the edge. */
+  readonly lowLatency?: boolean;
   /**
    * Reads a group that is no longer in the window, verified, its objects in order; undefined: certainly not stored. May reject: then
    * the answer is that error. Without it such groups are `range-unavailable`.
@@ -160,7 +164,10 @@ export class Presentation {
     for (const { playlist } of this.#tracks.values()) playlist.restart();
     const windows = [...this.#tracks.values()].map(({ window }) => window);
     const playable = windows.filter((window) => window.segments.length > 0);
-    return writeMultivariantPlaylist(playable.map((window) => window.track));
+    return writeMultivariantPlaylist(
+      playable.map((window) => window.track),
+      this.#options.startOffsetMs,
+    );
   }
 
   #isPlayable(): boolean {

@@ -102,6 +102,16 @@ test("it stops when its time is over, counted from the end of the start-up delay
   expect(clock.timeMs - EPOCH_MS).toBe(2000);
 });
 
+test("history comes first, at once and without a gap, and then the broadcast in its own time", async () => {
+  const clock = new JumpingClock(EPOCH_MS + 100_000);
+  const objects = await collect(clock, 5 * 62, { trackNames: ["video"], historyMs: 60_000 });
+  expect(places(objects)).toEqual(
+    Array.from({ length: 5 * 62 }, (_, i) => `video ${40 + Math.floor(i / 5)}/${i % 5}`),
+  );
+  expect(objects[5 * 60 - 1]?.atMs).toBe(100_000);
+  expect(objects.at(-1)?.atMs).toBe(102_000);
+});
+
 test("both tracks come in the order in which they become available, group after group", async () => {
   const objects = await collect(new JumpingClock(EPOCH_MS), 22);
   expect(places(objects.slice(0, 4))).toEqual(["video 0/0", "audio 0/0", "video 0/1", "audio 0/1"]);

@@ -15,6 +15,8 @@ export interface BroadcastScheduleOptions {
   readonly clock: Clock;
   /** Tracks to hand out, by name; all of the clip when left out. */
   readonly trackNames?: readonly string[];
+  /** What lies this far back when it begins is handed out first, at once: as if it had been publishing for that long. Default 0. */
+  readonly historyMs?: number;
   /** Wait this long before the first object; the broadcast itself goes on meanwhile. Default 0. */
   readonly startupDelayMs?: number;
   /** End this long after the start-up delay is over. Default: never. */
@@ -91,7 +93,8 @@ export async function* scheduleBroadcast(
   const endMs = beginMs + (options.stopAfterMs ?? Number.POSITIVE_INFINITY);
 
   if (!(await waitUntil(clock, beginMs, signal))) return;
-  let group = cutter.groupAt(clock.now() - epochMs);
+  const firstLive = cutter.groupAt(clock.now() - epochMs);
+  let group = cutter.groupAt(Math.max(0, clock.now() - epochMs - (options.historyMs ?? 0)));
   for (;;) {
     for (const object of objectsOf(cutter, trackNames, group)) {
       const dueMs = epochMs + object.availableAtMs;
@@ -101,7 +104,7 @@ export async function* scheduleBroadcast(
     }
     const current = cutter.groupAt(clock.now() - epochMs);
     const behindMs = clock.now() - epochMs - cutter.span(group).endTicks / TICKS_PER_MS;
-    if (current > group + 1 && behindMs > MAX_CATCH_UP_MS) {
+    if (group >= firstLive && current > group + 1 && behindMs > MAX_CATCH_UP_MS) {
       onSkip?.({ fromGroup: group + 1, toGroup: current - 1 });
       group = current;
     } else {

@@ -8,6 +8,8 @@ import type {
   PageApi,
   PlayheadReport,
   ResourceResponse,
+  SeekAnswer,
+  SeekRequest,
   WorkerApi,
   WorkerEvent,
   WorkerStats,
@@ -89,6 +91,15 @@ export class WorkerClient {
 
   stats(): Promise<WorkerStats> {
     return this.#call(() => this.#api.stats());
+  }
+
+  seek(request: SeekRequest): Promise<SeekAnswer> {
+    return this.#call<SeekAnswer>(async () => await this.#api.seek(request));
+  }
+
+  /** Not answered, not awaited. */
+  leaveExcerpt(): void {
+    this.#tell(() => this.#api.leaveExcerpt());
   }
 
   evidence(): Promise<Uint8Array<ArrayBuffer> | undefined> {

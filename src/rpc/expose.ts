@@ -21,6 +21,8 @@ export function exposeWorker(api: WorkerApi, endpoint?: WorkerEndpoint): void {
     cancel: (id) => api.cancel(id),
     playhead: (report) => api.playhead(report),
     stats: () => api.stats(),
+    seek: (request) => api.seek(request),
+    leaveExcerpt: () => api.leaveExcerpt(),
     evidence: () => api.evidence(),
     close: () => api.close(),
   };

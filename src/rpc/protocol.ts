@@ -184,6 +184,12 @@ export interface WorkerStats {
   readonly verified: readonly TimeRange[];
   /** For a timeline that is coloured by trust. */
   readonly trustRanges: readonly TrustRange[];
+  /** What the live list has: one range, or none when nothing is live. */
+  readonly live: readonly TimeRange[];
+  /** Not stored, but to be had from relays or the app's own source. */
+  readonly fetchable: readonly TimeRange[];
+  /** Between the oldest and the newest that can be had, and nobody has it. */
+  readonly missing: readonly TimeRange[];
 }
 
 /** Everything the worker tells unasked, in order. */
@@ -196,6 +202,8 @@ export type WorkerEvent =
       readonly epochMs: number;
       readonly startMs: number;
       readonly live: boolean;
+      /** What is to be read: absent for the live list, a path of {@link SeekAnswer} when only what is stored can be played. */
+      readonly path?: string;
     }
   | { readonly type: "edge"; readonly edgeMs: number; readonly atMs: number }
   | { readonly type: "stats"; readonly stats: WorkerStats }
@@ -256,6 +264,27 @@ export type ResourceResponse =
   /** Transferred. */
   | { readonly kind: "media"; readonly data: ArrayBuffer };
 
+/** Where a seek leads. */
+export interface SeekRequest {
+  /** Media time. */
+  readonly targetMs: number;
+  /** Only to what is at or behind the target; else, with nothing there, to the last before it. */
+  readonly onlyAfter: boolean;
+}
+
+export type SeekAnswer =
+  /** The live list has it, or there is nothing else. */
+  | { readonly kind: "live" }
+  /** A list of its own, to be read from `path`; it begins at `listStartMs`, playback at `startMs`. */
+  | {
+      readonly kind: "excerpt";
+      readonly path: string;
+      readonly startMs: number;
+      readonly listStartMs: number;
+    }
+  /** Nobody has anything there. */
+  | { readonly kind: "nothing" };
+
 /** What the player reports of itself, a few times a second. */
 export interface PlayheadReport {
   readonly positionMs: number | undefined;
@@ -280,6 +309,10 @@ export interface WorkerApi {
   cancel(id: number): void;
   playhead(report: PlayheadReport): void;
   stats(): Promise<WorkerStats>;
+  /** Finds what can be played at a media time and makes it ready. Rejects with `destroyed` when a later seek came, `range-unavailable` or `storage-failed`. */
+  seek(request: SeekRequest): Promise<SeekAnswer>;
+  /** The live list is read again: an excerpt that was read before is let go. */
+  leaveExcerpt(): void;
   /** Proof that the signer contradicted itself, as the file of docs/manifest-format.md; undefined while there is none. */
   evidence(): Promise<Uint8Array<ArrayBuffer> | undefined>;
   close(): Promise<void>;

@@ -49,6 +49,8 @@ function setUp(over: Partial<WorkerApi>) {
     cancel: () => undefined,
     playhead: () => undefined,
     stats: async () => ({}) as WorkerStats,
+    seek: async () => ({ kind: "nothing" }),
+    leaveExcerpt: () => undefined,
     evidence: async () => undefined,
     close: async () => undefined,
     ...over,

@@ -119,6 +119,7 @@ export class Origin {
   /** Publishes until the signal is aborted or the time is over. */
   async run(options: {
     readonly startupDelayMs: number;
+    readonly historyMs?: number;
     readonly stopAfterMs: number | undefined;
     readonly signal: AbortSignal;
   }): Promise<void> {
@@ -128,6 +129,7 @@ export class Origin {
       epochMs,
       clock,
       startupDelayMs: options.startupDelayMs,
+      ...(options.historyMs !== undefined && { historyMs: options.historyMs }),
       signal: options.signal,
       ...(options.stopAfterMs !== undefined && { stopAfterMs: options.stopAfterMs }),
     })) {

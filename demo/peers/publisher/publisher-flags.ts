@@ -19,6 +19,7 @@ export interface PublisherFlags {
   readonly seed: Uint8Array | undefined;
   readonly encryption: EncryptionPlan | undefined;
   readonly startupDelayMs: number;
+  readonly historyMs: number;
   readonly stopAfterMs: number | undefined;
   /** Drafts to offer, best first; undefined: all we speak. */
   readonly drafts: readonly Version[] | undefined;
@@ -39,6 +40,7 @@ export const PUBLISHER_USAGE = `Publishes a looped clip as a MoQ broadcast: its 
   --encrypt-key ID:HEX         a base key; several take turns             (--encrypt needs one)
   --encrypt-rotate GROUPS      change to the next key after that many groups
   --startup-delay-ms MS        wait before the first object               (0)
+  --history MS                 begin with what lies that far back, at once (0)
   --stop-after MS              end by itself after that long
   --draft NAME                 MOQT draft to offer, may be repeated       (all: ${supportedVersions.join(", ")})`;
 
@@ -102,6 +104,7 @@ export function parsePublisherFlags(args: readonly string[]): PublisherFlags {
       encrypt: { type: "string" },
       "encrypt-key": { type: "string", multiple: true, default: [] },
       "encrypt-rotate": { type: "string" },
+      history: { type: "string", default: "0" },
       "startup-delay-ms": { type: "string", default: "0" },
       "stop-after": { type: "string" },
       draft: { type: "string", multiple: true, default: [] },
@@ -125,6 +128,7 @@ export function parsePublisherFlags(args: readonly string[]): PublisherFlags {
         ? undefined
         : hex("the seed file", readFileSync(values.seed, "utf8").trim(), 32),
     encryption: encryptionOf(values.encrypt, values["encrypt-key"], values["encrypt-rotate"]),
+    historyMs: whole("history", values.history),
     startupDelayMs: whole("startup-delay-ms", values["startup-delay-ms"]),
     stopAfterMs: values["stop-after"] === undefined ? undefined : whole("stop-after", values["stop-after"]),
     drafts: values.draft.length === 0 ? undefined : values.draft.map((name) => codecFor(name).version),
