@@ -61,7 +61,7 @@ export const ROOMS: Readonly<Record<string, RoomRule>> = {
   trust: {
     runtime: ["base", "wire"],
     types: ["catalog"],
-    packages: ["cborg", "@noble/hashes"],
+    packages: ["@noble/hashes"],
     why: "trust/ alone makes Verified<Object>; it must be auditable without reading transport, merge or storage.",
   },
   cli: {

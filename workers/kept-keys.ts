@@ -3,8 +3,9 @@
  *
  * The store is not trusted with it: each statement is a root's signature, checked again when it is read.
  */
-import { decode, encode } from "cborg";
 import type { ReplayStore } from "../src/replay/types.ts";
+import { decodeCbor, isMap } from "../src/trust/cbor.ts";
+import { encodeCbor } from "../src/trust/cbor-writer.ts";
 import type { KeyStatements } from "../src/trust/envelope.ts";
 import type { KeyRing } from "../src/trust/key-ring.ts";
 import { type Namespace, namespaceKey } from "../src/wire/names.ts";
@@ -19,8 +20,11 @@ function isList(value: unknown): value is readonly Uint8Array[] {
 
 function readStatements(bytes: Uint8Array): Partial<KeyStatements> {
   try {
-    const kept = decode(bytes) as Partial<Record<keyof KeyStatements, unknown>> | null;
-    const { succession, delegation, revocation } = kept ?? {};
+    const kept = decodeCbor(bytes);
+    if (!isMap(kept)) return {};
+    const [succession, delegation, revocation] = ["succession", "delegation", "revocation"].map((kind) =>
+      kept.get(kind),
+    );
     return {
       ...(isList(succession) && { succession }),
       ...(isList(delegation) && { delegation }),
@@ -36,7 +40,8 @@ function readStatements(bytes: Uint8Array): Partial<KeyStatements> {
 export async function keepKeys(store: ReplayStore, namespace: Namespace, keyRing: KeyRing): Promise<void> {
   const bytes = await store.getMeta(keyOf(namespace));
   if (bytes) await keyRing.admitAll(readStatements(bytes));
-  const keep = (): void => store.putMeta(keyOf(namespace), encode({ ...keyRing.statements }));
+  const keep = (): void =>
+    store.putMeta(keyOf(namespace), encodeCbor(new Map(Object.entries(keyRing.statements))));
   keyRing.on("change", keep);
   keep();
 }

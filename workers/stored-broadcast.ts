@@ -4,13 +4,14 @@
  * The catalog is kept with the envelopes that prove it, under the broadcast's name; it names the stream, under which the groups are kept. So a page that is
  * loaded with no network finds everything from the name alone.
  */
-import { decode, encode } from "cborg";
 import type { StoredSegment } from "../src/playback/track-window.ts";
 import type { PlayableTrack } from "../src/playback/types.ts";
 import { storedTrackKey } from "../src/replay/track-key.ts";
 import type { GroupRange, ReplayStore } from "../src/replay/types.ts";
 import { verifyStoredGroup } from "../src/trust/archive.ts";
 import type { VerifiedCatalog } from "../src/trust/catalog-trust.ts";
+import { decodeCbor, isMap } from "../src/trust/cbor.ts";
+import { encodeCbor } from "../src/trust/cbor-writer.ts";
 import type { KeyRing } from "../src/trust/key-ring.ts";
 import { type FullTrackName, type Namespace, namespaceKey } from "../src/wire/names.ts";
 import type { MoqObject } from "../src/wire/objects.ts";
@@ -46,12 +47,17 @@ export function keepCatalog(store: ReplayStore, namespace: Namespace, catalog: V
     payload: catalog.object.payload,
     evidence: catalog.evidence,
   };
-  store.putMeta(metaKey(namespace), encode(record));
+  store.putMeta(metaKey(namespace), encodeCbor(new Map(Object.entries(record))));
+}
+
+function recordIn(bytes: Uint8Array): Partial<CatalogRecord> | undefined {
+  const map = decodeCbor(bytes);
+  return isMap(map) ? (Object.fromEntries(map) as Partial<CatalogRecord>) : undefined;
 }
 
 function readRecord(bytes: Uint8Array): CatalogRecord | undefined {
   try {
-    const record = decode(bytes) as Partial<CatalogRecord> | null;
+    const record = recordIn(bytes);
     const sound =
       record?.v === 1 &&
       record.payload instanceof Uint8Array &&

@@ -1,9 +1,10 @@
-import { decode } from "cborg";
+import { decode, encode, rfc8949EncodeOptions } from "cborg";
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { CountersignError } from "../errors.ts";
 import { canonical } from "../wire/varint.ts";
-import { type CborKey, type CborValue, decodeCbor, encodeCbor } from "./cbor.ts";
+import { type CborKey, type CborValue, decodeCbor } from "./cbor.ts";
+import { encodeCbor } from "./cbor-writer.ts";
 
 const key: fc.Arbitrary<CborKey> = fc.oneof(fc.integer(), fc.string({ maxLength: 30 }));
 const { value } = fc.letrec<{ value: CborValue }>((tie) => ({
@@ -11,6 +12,9 @@ const { value } = fc.letrec<{ value: CborValue }>((tie) => ({
     { maxDepth: 4 },
     fc.maxSafeInteger(),
     fc.bigInt({ min: 0n, max: 0xffff_ffff_ffff_ffffn }).map((n) => canonical(n)),
+    // Where the encoding grows by a byte.
+    fc.constantFrom(23, 24, 0xff, 0x100, 0xffff, 0x1_0000, 0xffff_ffff, 0x1_0000_0000).map((n) => n),
+    fc.constantFrom(-24, -25, -0x100, -0x101, -0x1_0000_0000, -0x1_0000_0001, -(2n ** 60n)),
     // fast-check makes strings of whole code points; lone surrogates have no UTF-8.
     fc.string({ unit: "binary" }),
     fc.uint8Array({ maxLength: 300 }),
@@ -41,6 +45,14 @@ it("reads what another implementation reads in the same bytes", () => {
       const bytes = encodeCbor(written);
       const theirs: unknown = decode(bytes, { strict: true, useMaps: true, allowBigInt: true });
       expect(decodeCbor(bytes)).toEqual(withPlainBytes(theirs));
+    }),
+  );
+});
+
+it("writes what another implementation writes", () => {
+  fc.assert(
+    fc.property(value, (written) => {
+      expect(encodeCbor(written)).toEqual(new Uint8Array(encode(written, rfc8949EncodeOptions)));
     }),
   );
 });

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { CountersignError } from "../errors.ts";
 import { fromHex, hex } from "./bytes.ts";
-import { type CborValue, decodeCbor, encodeCbor } from "./cbor.ts";
+import { type CborValue, decodeCbor } from "./cbor.ts";
+import { encodeCbor } from "./cbor-writer.ts";
 import { MAX_CBOR_DEPTH } from "./limits.ts";
 
 /** RFC 8949 Appendix A, the rows whose types are in our subset. */
@@ -102,4 +103,11 @@ describe("encodeCbor", () => {
     // 2, 100 (18 64), -1 (20), "a" (61 61): RFC 8949 §4.2.1.
     expect(hex(encodeCbor(map))).toBe("a40204186403200261" + "6101");
   });
+
+  it.each([0.5, Number.NaN, 2 ** 53, 2n ** 64n, -(2n ** 64n) - 1n])(
+    "refuses %s, which has no encoding here",
+    (value) => {
+      expect(() => encodeCbor(value)).toThrow(expect.objectContaining({ code: "invalid-options" }));
+    },
+  );
 });

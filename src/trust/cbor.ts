@@ -3,10 +3,9 @@
  * and maps with integer or text keys. No floats, tags, booleans, null or indefinite lengths.
  *
  * There is exactly one encoding of a value, and any other is refused. Were it not so, one statement would have several
- * digests, and what a checker reads could differ from what another one reads in the same bytes. cborg's strict options do not check
- * the order of keys, the depth or which types occur, so reading is done here, in one pass; cborg writes, and in the tests reads against it.
+ * digests, and what a checker reads could differ from what another one reads in the same bytes. Libraries do not check the order of keys,
+ * the depth or which types occur, so reading is done here, in one pass, and writing in cbor-writer.ts; in the tests cborg reads and writes against them.
  */
-import { encode, rfc8949EncodeOptions } from "cborg";
 import { CountersignError } from "../errors.ts";
 import { utf8Decode } from "../utf8.ts";
 import { MAX_CBOR_DEPTH } from "./limits.ts";
@@ -17,12 +16,12 @@ export type CborMap = ReadonlyMap<CborKey, CborValue>;
 export type CborValue = number | bigint | string | Uint8Array | readonly CborValue[] | CborMap;
 
 /** Major types (RFC 8949 §3.1). */
-const UNSIGNED = 0;
-const NEGATIVE = 1;
-const BYTES = 2;
-const TEXT = 3;
-const ARRAY = 4;
-const MAP = 5;
+export const UNSIGNED = 0;
+export const NEGATIVE = 1;
+export const BYTES = 2;
+export const TEXT = 3;
+export const ARRAY = 4;
+export const MAP = 5;
 
 /** The least argument that needs this many further bytes; less must use a shorter form (RFC 8949 §4.2.1). */
 const LEAST_ARGUMENT: Readonly<Record<number, number>> = { 1: 24, 2: 0x100, 4: 0x1_0000, 8: 0x1_0000_0000 };
@@ -139,11 +138,6 @@ export function decodeCbor(bytes: Uint8Array): CborValue {
   const value = readItem(reader, 0);
   if (reader.pos !== bytes.byteLength) refuse("bytes follow the value");
   return value;
-}
-
-/** The one encoding of `value`. Numbers must be safe integers: callers validate what they sign. */
-export function encodeCbor(value: CborValue): Uint8Array<ArrayBuffer> {
-  return encode(value, rfc8949EncodeOptions) as Uint8Array<ArrayBuffer>;
 }
 
 /** For readers of decoded values: true for a byte string, of `length` bytes when given. */

@@ -7,7 +7,8 @@
  */
 import { CountersignError } from "../errors.ts";
 import { utf8Encode } from "../utf8.ts";
-import { type CborMap, type CborValue, decodeCbor, encodeCbor, isArray, isBytes, isMap } from "./cbor.ts";
+import { type CborMap, type CborValue, decodeCbor, isArray, isBytes, isMap } from "./cbor.ts";
+import { encodeCbor } from "./cbor-writer.ts";
 import { SIGNATURE_BYTES, type SignatureAlgorithm, type SigningKey, type VerificationKey } from "./keys.ts";
 import { MAX_ENVELOPE_BYTES } from "./limits.ts";
 

@@ -7,16 +7,8 @@
 import { CountersignError } from "../errors.ts";
 import type { Namespace } from "../wire/names.ts";
 import { canonical, type VarInt } from "../wire/varint.ts";
-import {
-  type CborValue,
-  decodeCbor,
-  encodeCbor,
-  isArray,
-  isBytes,
-  isCount,
-  isMap,
-  isUnsigned,
-} from "./cbor.ts";
+import { type CborValue, decodeCbor, isArray, isBytes, isCount, isMap, isUnsigned } from "./cbor.ts";
+import { encodeCbor } from "./cbor-writer.ts";
 import { DELEGATION_AAD, sealEnvelope } from "./envelope.ts";
 import type { SigningKey } from "./keys.ts";
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { namespaceOf } from "../wire/names.ts";
-import { encodeCbor } from "./cbor.ts";
+import { encodeCbor } from "./cbor-writer.ts";
 import { type Delegation, signDelegation } from "./delegation.ts";
 import { REVOCATION_AAD, sealEnvelope } from "./envelope.ts";
 import { entryFor, FreeSigner, keys, ManualClock, objectAt, START_MS, STREAM_ID, VIDEO } from "./fixtures.ts";

@@ -10,7 +10,8 @@
  * Both are envelopes with an external AAD of their own and travel like delegations.
  */
 import { CountersignError } from "../errors.ts";
-import { type CborValue, decodeCbor, encodeCbor, isBytes, isCount, isMap } from "./cbor.ts";
+import { type CborValue, decodeCbor, isBytes, isCount, isMap } from "./cbor.ts";
+import { encodeCbor } from "./cbor-writer.ts";
 import { REVOCATION_AAD, SUCCESSION_AAD, sealEnvelope } from "./envelope.ts";
 import type { SigningKey } from "./keys.ts";
 

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { CountersignError } from "../errors.ts";
 import { namespaceOf, trackOf } from "../wire/names.ts";
-import { type CborValue, decodeCbor, encodeCbor } from "./cbor.ts";
+import { type CborValue, decodeCbor } from "./cbor.ts";
+import { encodeCbor } from "./cbor-writer.ts";
 import { START_MS, STREAM_ID, VIDEO } from "./fixtures.ts";
 import { MAX_ENTRIES_PER_MANIFEST, MAX_ENVELOPE_BYTES, MAX_SIGNED_OBJECT_BYTES } from "./limits.ts";
 import { decodeManifest, encodeManifest } from "./manifest.ts";

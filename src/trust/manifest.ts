@@ -11,13 +11,13 @@ import {
   type CborMap,
   type CborValue,
   decodeCbor,
-  encodeCbor,
   isArray,
   isBytes,
   isCount,
   isMap,
   isUnsigned,
 } from "./cbor.ts";
+import { encodeCbor } from "./cbor-writer.ts";
 import { MAX_ENTRIES_PER_MANIFEST, MAX_OBJECTS_PER_GROUP, MAX_SIGNED_OBJECT_BYTES } from "./limits.ts";
 import type { GroupCompletion, Manifest, SignedEntry } from "./types.ts";
 

@@ -1,6 +1,6 @@
 /** What a hostile or broken peer can make us spend: nothing beyond the caps of limits.ts. */
 import { beforeEach, describe, expect, it } from "vitest";
-import { encodeCbor } from "./cbor.ts";
+import { encodeCbor } from "./cbor-writer.ts";
 import { decodeSign1 } from "./cose.ts";
 import { signDelegation } from "./delegation.ts";
 import { entryFor, FreeSigner, keys, ManualClock, objectAt, STREAM_ID, VIDEO } from "./fixtures.ts";

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { CountersignError } from "../errors.ts";
-import { encodeCbor } from "./cbor.ts";
+import { encodeCbor } from "./cbor-writer.ts";
 import { MANIFEST_AAD, sealEnvelope } from "./envelope.ts";
 import { FreeSigner, keys, ManualClock, objectAt, VIDEO } from "./fixtures.ts";
 import { KeyRing } from "./key-ring.ts";

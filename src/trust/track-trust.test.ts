@@ -1,7 +1,8 @@
 /** What a judge lets through, and the attacks of the TUF specification that apply to a live track. */
 import { describe, expect, it } from "vitest";
 import { namespaceOf, trackOf } from "../wire/names.ts";
-import { type CborValue, encodeCbor } from "./cbor.ts";
+import type { CborValue } from "./cbor.ts";
+import { encodeCbor } from "./cbor-writer.ts";
 import { decodeSign1 } from "./cose.ts";
 import { KEY_STATEMENT, MANIFEST_AAD, openEnvelope, sealEnvelope } from "./envelope.ts";
 import {

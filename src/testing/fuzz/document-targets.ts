@@ -11,7 +11,8 @@ import {
 } from "../../catalog/lookup.ts";
 import { parseCatalog, parseDelta } from "../../catalog/parse.ts";
 import type { Catalog } from "../../catalog/types.ts";
-import { type CborValue, decodeCbor, encodeCbor } from "../../trust/cbor.ts";
+import { type CborValue, decodeCbor } from "../../trust/cbor.ts";
+import { encodeCbor } from "../../trust/cbor-writer.ts";
 import { decodeDelegation } from "../../trust/delegation.ts";
 import { MANIFEST_AAD, openEnvelope } from "../../trust/envelope.ts";
 import { MAX_CBOR_DEPTH } from "../../trust/limits.ts";
