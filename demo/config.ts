@@ -1,5 +1,5 @@
 /** What the page plays and what it may switch: from the launcher, or from the address bar when the page stands alone. */
-import type { EncryptionOptions, PlayerOptions } from "../src/index.ts";
+import type { AuthorizationProvider, EncryptionOptions, PlayerOptions } from "../src/index.ts";
 
 export interface DemoPeer {
   readonly name: string;
@@ -78,7 +78,16 @@ function fromAddress(params: URLSearchParams): DemoConfig | undefined {
   };
 }
 
-/** Options that the address bar may add to either: `?target=150&resume=position&replay=off&discover&draft=moqt-18`. */
+/** One token after the other: the next one when a relay refuses the last. */
+function tokensFrom(tokens: readonly string[]): AuthorizationProvider {
+  let current = 0;
+  return ({ refresh }) => {
+    if (refresh) current = Math.min(current + 1, tokens.length - 1);
+    return tokens[current];
+  };
+}
+
+/** Options that the address bar may add to either: `?target=150&resume=position&replay=off&discover&draft=moqt-18&token=T&redirects=https://b.example`. */
 export function optionsFromAddress(params: URLSearchParams): Partial<PlayerOptions> {
   const target = params.get("target");
   const redundancy = params.get("redundancy");
@@ -87,6 +96,8 @@ export function optionsFromAddress(params: URLSearchParams): Partial<PlayerOptio
     ...(target !== null && { targetLatencyMs: Number(target) }),
     ...(params.get("resume") === "position" && { resume: "position" as const }),
     ...(params.get("replay") === "off" && { replay: false }),
+    ...(params.has("redirects") && { redirects: { origins: list(params, "redirects") } }),
+    ...(params.has("token") && { authorization: tokensFrom(list(params, "token")) }),
     ...(params.has("discover") && { discover: true }),
     ...(params.has("draft") && { versions: list(params, "draft") }),
   };

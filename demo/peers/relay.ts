@@ -4,6 +4,7 @@
  *
  * With `--files FOLDER` it keeps what passes through it there, beyond its `--cache-groups` in memory, and serves it after a restart: for 72 hours, or as `--retention HOURS` says;
  * `--retention TEXT=HOURS` does so for the tracks in whose printable name TEXT occurs.
+ * `--token VALUE` lets only those subscribe and fetch who have it, `--redirect URL` sends them there.
  */
 import { createHash, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -14,6 +15,7 @@ import { tamperPort } from "./faults/byte-faults.ts";
 import { honest, isFaultName } from "./faults/fault.ts";
 import { ObjectMemory, tamperFetch, tamperSubscribe } from "./faults/object-faults.ts";
 import { DEFAULT_RETENTION_MS } from "./relay/files/file-groups.ts";
+import { gated } from "./relay/gate.ts";
 import { type RelayAddress, startRelayNode } from "./relay/relay-node.ts";
 
 /** A minute of one-second groups, as the publishers keep. */
@@ -33,6 +35,8 @@ await runPeer(async (stop) => {
       edge: { type: "boolean", default: false },
       files: { type: "string" },
       retention: { type: "string", multiple: true, default: [] },
+      token: { type: "string" },
+      redirect: { type: "string" },
       "cache-groups": { type: "string", default: String(CACHE_GROUPS) },
     },
   });
@@ -64,7 +68,7 @@ await runPeer(async (stop) => {
     edge: values.edge,
     ...(values.files !== undefined && { files: values.files, retentionMs: retention(values.retention) }),
     wrap: (session) => tamperPort(session, faults),
-    filter,
+    filter: gated({ token: values.token, redirect: values.redirect }, filter),
     onLog: (text) => report({ type: "log", text }),
   });
   onCommand((command) => {

@@ -136,6 +136,8 @@ export function installProbe({ preludes }: ProbeOptions): void {
     "state",
     "ready",
     "source",
+    "reconnecting",
+    "resumed",
     "hole",
     "rejected",
     "autoplay",

@@ -60,8 +60,9 @@ export interface RelayOptions {
 
 /** Wraps a peer's request before the relay sees it; the demo's faults come in here. */
 export interface RequestFilter {
-  subscribe(request: IncomingSubscribe): IncomingSubscribe;
-  fetch(request: IncomingFetch): IncomingFetch;
+  /** Undefined: the filter has answered it. */
+  subscribe(request: IncomingSubscribe): IncomingSubscribe | undefined;
+  fetch(request: IncomingFetch): IncomingFetch | undefined;
 }
 
 interface Announcement {
@@ -116,8 +117,14 @@ export class Relay {
       opened = resolve;
     });
     const connection = await establish({
-      subscribe: (request) => void this.#subscribe(filter?.subscribe(request) ?? request),
-      fetch: (request) => void this.#fetch(filter?.fetch(request) ?? request),
+      subscribe: (request) => {
+        const passed = filter ? filter.subscribe(request) : request;
+        if (passed) void this.#subscribe(passed);
+      },
+      fetch: (request) => {
+        const passed = filter ? filter.fetch(request) : request;
+        if (passed) void this.#fetch(passed);
+      },
       trackStatus: async (track) => {
         const { largest } = this.#tracks.get(trackKey(track)) ?? {};
         return largest
