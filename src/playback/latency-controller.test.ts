@@ -126,6 +126,28 @@ describe("at the live edge", () => {
     expect(controller.tick(sample({ edgeMs: 10_200, requiredMs: 400 })).rate).toBeLessThan(1);
   });
 
+  test("each stall at the edge moves the target back a little, up to a second, and calm brings it home", () => {
+    const controller = new LatencyController(400);
+    controller.stalled(0);
+    expect(controller.targetFor(200)).toBe(500);
+    for (let i = 0; i < 50; i++) controller.stalled(i);
+    expect(controller.targetFor(200)).toBe(1400);
+    const tick = (nowMs: number) => controller.tick(sample({ nowMs }));
+    for (let nowMs = 0; nowMs <= 10_000; nowMs += TICK_MS) tick(nowMs);
+    expect(controller.targetFor(200)).toBe(1400);
+    for (let nowMs = 10_100; nowMs <= 40_000; nowMs += TICK_MS) tick(nowMs);
+    expect(controller.targetFor(200)).toBeGreaterThan(1200);
+    for (let nowMs = 40_100; nowMs <= 220_000; nowMs += TICK_MS) tick(nowMs);
+    expect(controller.targetFor(200)).toBe(400);
+  });
+
+  test("a stall of a viewer who is somewhere else says nothing about the edge", () => {
+    const controller = new LatencyController(400);
+    controller.release();
+    controller.stalled(0);
+    expect(controller.targetFor(200)).toBe(400);
+  });
+
   test("nothing is decided while paused, seeking or not begun", () => {
     const controller = new LatencyController(400);
     expect(controller.tick(sample({ edgeMs: 30_000, idle: true }))).toEqual({});

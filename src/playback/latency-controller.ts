@@ -31,6 +31,14 @@ const HOLE_REACH_MS = 200;
 const HOLE_LANDING_MS = 2;
 /** What a target must leave beyond what the arrival of parts requires: decoding, a timer that fires late, the page's own work. */
 const TARGET_MARGIN_MS = 80;
+/** A stall shows that the margin is too small on this machine: a busy page hands buffers over late, which the worker cannot see. Each one adds this much, */
+const STALL_STEP_MS = 100;
+/** up to this. */
+const MAX_STALL_MARGIN_MS = 1000;
+/** After this long without one, what was added is taken back, */
+const CALM_AFTER_MS = 10_000;
+/** this much per second: far slower than it came, so that a page which stalls once a minute does not go on doing so. */
+const STALL_MARGIN_DECAY_PER_S = 5;
 
 /** All times in ms of media since the epoch unless said otherwise. */
 export interface PlaybackSample {
@@ -62,6 +70,8 @@ export class LatencyController {
   #following = true;
   #correcting = false;
   #ownRate = 1;
+  #stallMarginMs = 0;
+  #stalledAtMs = Number.NEGATIVE_INFINITY;
   #stuck: { readonly positionMs: number; readonly sinceMs: number } | undefined;
 
   constructor(targetMs: number) {
@@ -75,7 +85,14 @@ export class LatencyController {
 
   /** The distance aimed for with parts like these: never below what they allow. */
   targetFor(requiredMs: number): number {
-    return Math.max(this.#targetMs, requiredMs + TARGET_MARGIN_MS);
+    return Math.max(this.#targetMs, requiredMs + TARGET_MARGIN_MS) + this.#stallMarginMs;
+  }
+
+  /** The picture stood still for want of media while it followed the edge: from now on it keeps a little further back. */
+  stalled(nowMs: number): void {
+    if (!this.#following) return;
+    this.#stalledAtMs = nowMs;
+    this.#stallMarginMs = Math.min(MAX_STALL_MARGIN_MS, this.#stallMarginMs + STALL_STEP_MS);
   }
 
   follow(): void {
@@ -89,6 +106,8 @@ export class LatencyController {
   }
 
   tick(sample: PlaybackSample): PlaybackDecision {
+    if (sample.nowMs - this.#stalledAtMs > CALM_AFTER_MS)
+      this.#stallMarginMs = Math.max(0, this.#stallMarginMs - (STALL_MARGIN_DECAY_PER_S * TICK_MS) / 1000);
     if (sample.idle) {
       this.#stuck = undefined;
       return NOTHING;

@@ -327,7 +327,9 @@ export class Navigation {
       this.#setAutoplayBlocked(false);
     });
     on("waiting", () => {
-      if (this.#begun && !video.seeking && !video.paused && this.#pendingMs === undefined) this.#stalls += 1;
+      if (!this.#begun || video.seeking || video.paused || this.#pendingMs !== undefined) return;
+      this.#stalls += 1;
+      this.#controller.stalled(Date.now());
     });
     on("play", () => {
       // Whoever was let in late (a click after blocked autoplay) wants to see what is live.
