@@ -78,6 +78,18 @@ function fromAddress(params: URLSearchParams): DemoConfig | undefined {
   };
 }
 
+/** What the address bar says of storing: `replay=off`, or any of `backfill=24h&store=opfs&source=URL`. */
+function replayFromAddress(params: URLSearchParams): PlayerOptions["replay"] {
+  if (params.get("replay") === "off") return false;
+  const backfill = params.get("backfill");
+  const source = params.get("source");
+  return {
+    ...(backfill !== null && { backfill }),
+    ...(params.get("store") === "opfs" && { store: "opfs" as const }),
+    ...(source !== null && { source }),
+  };
+}
+
 /** One token after the other: the next one when a relay refuses the last. */
 function tokensFrom(tokens: readonly string[]): AuthorizationProvider {
   let current = 0;
@@ -87,7 +99,7 @@ function tokensFrom(tokens: readonly string[]): AuthorizationProvider {
   };
 }
 
-/** Options that the address bar may add to either: `?target=150&resume=position&replay=off&discover&draft=moqt-18&token=T&redirects=https://b.example`. */
+/** Options that the address bar may add to either: `?target=150&resume=position&replay=off&backfill=24h&discover&draft=moqt-18&token=T&redirects=https://b.example`. */
 export function optionsFromAddress(params: URLSearchParams): Partial<PlayerOptions> {
   const target = params.get("target");
   const redundancy = params.get("redundancy");
@@ -95,7 +107,7 @@ export function optionsFromAddress(params: URLSearchParams): Partial<PlayerOptio
     ...(redundancy !== null && { redundancy: Number(redundancy) }),
     ...(target !== null && { targetLatencyMs: Number(target) }),
     ...(params.get("resume") === "position" && { resume: "position" as const }),
-    ...(params.get("replay") === "off" && { replay: false }),
+    replay: replayFromAddress(params) ?? true,
     ...(params.has("redirects") && { redirects: { origins: list(params, "redirects") } }),
     ...(params.has("token") && { authorization: tokensFrom(list(params, "token")) }),
     ...(params.has("discover") && { discover: true }),

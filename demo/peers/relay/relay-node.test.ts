@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterEach, expect, it } from "vitest";
 import { systemClock } from "../../../src/clock.ts";
 import { NamespaceRelayDirectory } from "../../../src/mesh/namespace-relay-directory.ts";
@@ -66,6 +69,30 @@ function publisher() {
     },
   };
 }
+
+it("a relay process restarted with its files serves what passed through it before, over WebTransport", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "countersign-node-"));
+  cleanUps.push(() => rm(folder, { recursive: true, force: true }));
+  const before = await node("kept", { files: folder, cacheGroups: 3 });
+  const cut = publisher();
+  await cut.join(before);
+  cut.air(0, 1);
+  const { seen } = await watch(before, 0);
+  for (let group = 0; group < 12; group++) {
+    cut.air(Math.max(1, group * OBJECTS), (group + 1) * OBJECTS);
+    await until(() => seen.includes(`${group}/${OBJECTS - 1}`));
+  }
+  await before.close();
+
+  const after = await node("kept", { files: folder, cacheGroups: 3 });
+  const fetched: string[] = [];
+  const { end } = await (await session(after)).fetch(
+    { track: VIDEO, start: { group: 2, object: 0 }, end: { group: 11 } },
+    { object: ({ group, object }) => fetched.push(`${group}/${object}`) },
+  );
+  expect(fetched).toEqual(names(2 * OBJECTS, 12 * OBJECTS));
+  expect(end.group).toBe(11);
+});
 
 async function watch(relay: RelayNode, groupsBefore: number) {
   const connection = await session(relay);
