@@ -169,6 +169,7 @@ export class BroadcastClient implements WorkerApi {
     this.#rewind.playhead(report.positionMs);
     this.#status?.update();
     this.#position?.keep(this.#store, report.positionMs);
+    this.#playing?.hold(report.positionMs);
   }
 
   async stats(): Promise<WorkerStats> {

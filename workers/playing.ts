@@ -29,6 +29,10 @@ import { StoredTrack } from "./stored-broadcast.ts";
 import { type Decryption, openAll, openerOf } from "./track-decryption.ts";
 import { type TrackListener, TrackPipeline } from "./track-pipeline.ts";
 
+/** Groups around the picture that eviction spares: a step back, and what hls.js buffers ahead. */
+const HELD_BEHIND = 10;
+const HELD_AHEAD = 60;
+
 export interface PlayingOptions {
   readonly catalog: Uint8Array;
   readonly streamId: Uint8Array;
@@ -76,6 +80,7 @@ export class Playing {
   readonly #tracks: readonly PlayingTrack[];
   readonly #options: PlayingOptions;
   readonly #stopLearning: (() => void) | undefined;
+  #heldGroup: number | undefined;
 
   /** Throws what parseCatalog() and choosePlayableTracks() throw. `pools` undefined: play what is stored. */
   constructor(options: PlayingOptions, pools: Pools | undefined) {
@@ -205,6 +210,16 @@ export class Playing {
         window.prepend(segments);
       }),
     );
+  }
+
+  /** The viewer is here: what is around that is not evicted under them. */
+  hold(positionMs: number | undefined): void {
+    if (positionMs === undefined || !this.times.regular) return;
+    const group = Math.floor(positionMs / this.times.groupMs);
+    if (group === this.#heldGroup) return;
+    this.#heldGroup = group;
+    const range = { first: Math.max(0, group - HELD_BEHIND), last: group + HELD_AHEAD };
+    for (const { key } of this.deep.tracks) this.#options.store?.hold(key, [range]);
   }
 
   close(): void {
