@@ -103,8 +103,10 @@ function tokensFrom(tokens: readonly string[]): AuthorizationProvider {
 export function optionsFromAddress(params: URLSearchParams): Partial<PlayerOptions> {
   const target = params.get("target");
   const redundancy = params.get("redundancy");
+  const redirects = list(params, "redirect");
   return {
     ...(redundancy !== null && { redundancy: Number(redundancy) }),
+    ...(redirects.length > 0 && { redirects: { origins: redirects } }),
     ...(target !== null && { targetLatencyMs: Number(target) }),
     ...(params.get("resume") === "position" && { resume: "position" as const }),
     replay: replayFromAddress(params) ?? true,

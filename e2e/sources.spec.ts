@@ -128,6 +128,41 @@ test.describe("a relay that asks its viewers to leave (GOAWAY)", { tag: "@source
   });
 });
 
+test.describe("a relay that sends its viewers to another one (GOAWAY)", { tag: "@sources" }, () => {
+  test("is left for that one, where the app allows it: nothing is missed, and it stays the source it was", async ({
+    cluster,
+    demo,
+    truth,
+  }) => {
+    const [a, b] = [cluster.relay("A"), cluster.relay("B")];
+    const { playerOptions } = cluster;
+    const query = new URLSearchParams([
+      ["broadcast", playerOptions.broadcast],
+      ["objects", a.url],
+      ["redirect", b.url],
+      ["manifests", cluster.manifestPeer.url],
+      ["root", playerOptions.trust.roots[0] ?? ""],
+      ...[a, b, cluster.manifestPeer].map(({ certificateHash }) => ["hash", certificateHash]),
+    ]);
+    await demo.play({ query });
+    await demo.waitForSource(a.url, "is active", ({ state }) => state === "active");
+    await demo.waitForProgress(1);
+    const told = (await demo.events("source")).length;
+    a.process.command({ type: "goaway", newUri: b.url });
+    await expect
+      .poll(async () => (await demo.probed()).workerSessions.includes(b.url), { timeout: 20_000 })
+      .toBe(true);
+    // Longer than the relay keeps the old session; and it is not missed afterwards.
+    await demo.waitForProgress(4, 40_000);
+    await a.process.kill();
+    await demo.waitForProgress(2, 40_000);
+    expect((await demo.events("source")).slice(told).filter(({ detail }) => detail["url"] === a.url)).toEqual(
+      [],
+    );
+    await expectWhole(demo, truth);
+  });
+});
+
 test.describe("relays that are not there from the beginning", { tag: "@sources" }, () => {
   test("join in mid-stream, and carry the broadcast when those before them are gone", async ({
     ownCluster,

@@ -17,6 +17,7 @@ const EVIDENCE: Partial<Readonly<Record<FaultName, (source: SourceStats) => bool
   replay: caughtLying,
   foreign: caughtLying,
   unsigned: caughtLying,
+  endless: caughtLying,
   withhold: ({ score }) => score.good + score.duplicate === 0,
 };
 

@@ -48,6 +48,9 @@ export const HOLD_ABOVE_GROUPS = 48;
 /** A live viewer has no use for an object whose manifest is later than this; it can still be fetched. */
 export const PENDING_MAX_AGE_MS = 15_000;
 
+/** Objects per source that were too large to wait, remembered by place and length until it is known whether that was a lie: more than it takes to be banned. */
+export const OVERSIZED_MAX_PLACES = 16;
+
 /** Copies of one location kept from one source: the first, and a second in case the first was junk that somebody injected. */
 export const PENDING_COPIES_PER_SOURCE = 2;
 

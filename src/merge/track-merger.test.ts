@@ -180,6 +180,28 @@ describe("TrackMerger with trust", () => {
     expect(log).toEqual(["a 1/0 pending-overflow"]);
   });
 
+  it("takes the promise of an object without end for the lie it is, before or after the signer spoke of it", () => {
+    const { judge, merger, log } = verifying();
+    const endless = (group: number) => ({ group, object: 0, payloadLength: 2 ** 40 });
+    expect(merger.accept("a", endless(1))).toBe(false);
+    expect(merger.score("a").junk).toBe(0);
+    judge.sign(2, [0]);
+    expect(merger.score("a").junk).toBe(0);
+    judge.sign(1, [0]);
+    expect(merger.score("a").junk).toBe(1);
+    expect(log.at(-1)).toBe("a 1/0 too-large");
+    merger.accept("a", endless(2));
+    expect(merger.score("a").junk).toBe(2);
+    for (let group = 100; group < 1_000; group++) merger.accept("a", endless(group));
+    judge.sign(100, [0]);
+    expect(merger.score("a").junk).toBe(2);
+    judge.sign(999, [0]);
+    expect(merger.score("a").junk).toBe(3);
+    // Said of each place once.
+    judge.sign(999, [0, 1]);
+    expect(merger.score("a").junk).toBe(3);
+  });
+
   it("lets a spare wait that alone exceeds the cap when its size is signed for", async () => {
     const { judge, merger, log } = verifying({ pendingMaxBytes: 4 });
     judge.sign(1, [0]);

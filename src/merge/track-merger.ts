@@ -15,10 +15,11 @@ import type { MoqObject, ObjectStart } from "../wire/objects.ts";
 import type { VarInt } from "../wire/varint.ts";
 import type { LedgerOptions, LedgerStatus } from "./delivery-ledger.ts";
 import { DeliveryLedger } from "./delivery-ledger.ts";
-import { Gate } from "./gate.ts";
-import { HOLD_ABOVE_BYTES, HOLD_ABOVE_OBJECTS, HOLD_MAX_MS, PENDING_COPIES_PER_SOURCE } from "./limits.ts";
+import { PENDING_COPIES_PER_SOURCE } from "./limits.ts";
+import { OversizedPlaces } from "./oversized.ts";
 import type { Candidate, PendingLimits, Place } from "./pending-objects.ts";
 import { PendingObjects } from "./pending-objects.ts";
+import { SourceGates } from "./source-gates.ts";
 import type { ScoreCounters } from "./source-scores.ts";
 import { SourceScores } from "./source-scores.ts";
 import type { SubgroupLimits } from "./subgroup-ends.ts";
@@ -63,7 +64,8 @@ export class TrackMerger<T extends MoqObject> {
   readonly #scores = new SourceScores();
   readonly #pending: PendingObjects;
   readonly #subgroups: SubgroupEnds;
-  readonly #gates = new Map<ScoreCounters, Gate>();
+  readonly #oversized = new OversizedPlaces();
+  readonly #gates: SourceGates;
   readonly #stopListening: () => void;
   #duplicates = 0;
   #closed = false;
@@ -73,10 +75,11 @@ export class TrackMerger<T extends MoqObject> {
     this.#clock = options.clock;
     this.#ledger = new DeliveryLedger(options.ledger);
     this.#repaired = new DeliveryLedger(options.ledger);
+    this.#gates = new SourceGates(options.clock);
     this.#pending = new PendingObjects(options.clock, options, {
       evicted: (candidate, reason) =>
         this.#reject(candidate.from, candidate.object.group, candidate.object.object, reason),
-      left: (from) => this.#gates.get(from)?.check(),
+      left: (from) => this.#gates.check(from),
     });
     this.#subgroups = new SubgroupEnds(options.clock, options, (end) =>
       this.#events.emit("subgroupEnd", end),
@@ -85,6 +88,7 @@ export class TrackMerger<T extends MoqObject> {
       admission.kind === "judged"
         ? admission.judge.on("truth", ({ group }) => {
             for (const place of this.#pending.placesOf(group)) this.#judge(place);
+            this.#judgeOversized(admission.judge, group);
           })
         : () => undefined;
   }
@@ -149,7 +153,7 @@ export class TrackMerger<T extends MoqObject> {
     const objects = {
       accept: (start: ObjectStart) => this.accept(source, start, live),
       object: (object: MoqObject) => this.offer(source, object, live),
-      ...(this.#admission.kind === "judged" && { ready: () => this.#ready(source) }),
+      ...(this.#admission.kind === "judged" && { ready: () => this.#gates.ready(this.#scores.of(source)) }),
     };
     if (request === "fetch") return { ...objects, streamEnd: (end) => this.#noteOversize(source, end) };
     return {
@@ -214,9 +218,9 @@ export class TrackMerger<T extends MoqObject> {
     this.#closed = true;
     this.#stopListening();
     this.#pending.clear();
+    this.#oversized.clear();
     this.#subgroups.close();
-    for (const gate of this.#gates.values()) gate.release();
-    this.#gates.clear();
+    this.#gates.release();
     this.#events.clear();
   }
 
@@ -241,7 +245,10 @@ export class TrackMerger<T extends MoqObject> {
     if (known.state === "unsigned") return this.#reject(from, group, object, "unsigned");
     if (known.state === "waiting") {
       if (status === "below-window") return this.#reject(from, group, object, "below-window");
-      if (!this.#pending.fits(payloadLength)) return this.#reject(from, group, object, "pending-overflow");
+      if (!this.#pending.fits(payloadLength)) {
+        this.#oversized.add({ from, group, object, payloadLength });
+        return this.#reject(from, group, object, "pending-overflow");
+      }
     } else if (known.entry.size !== payloadLength) {
       return this.#reject(from, group, object, wrongSize(known.entry, payloadLength));
     }
@@ -291,6 +298,19 @@ export class TrackMerger<T extends MoqObject> {
     }
   }
 
+  #judgeOversized(judge: Judge<T>, group: VarInt): void {
+    const judged = this.#oversized.takeJudged(
+      group,
+      (object) => judge.lookup(group, object).state !== "waiting",
+    );
+    for (const { from, object, payloadLength } of judged) {
+      const known = judge.lookup(group, object);
+      if (known.state === "unsigned") this.#reject(from, group, object, "unsigned");
+      else if (known.state === "signed" && known.entry.size !== payloadLength)
+        this.#reject(from, group, object, wrongSize(known.entry, payloadLength));
+    }
+  }
+
   #verify(candidate: Candidate, entry: SignedEntry): void {
     const { judge } = this.#admission as Extract<Admission<T>, { kind: "judged" }>;
     candidate.place.inFlight = candidate;
@@ -325,24 +345,7 @@ export class TrackMerger<T extends MoqObject> {
     place.inFlight = undefined;
     from.judgingObjects--;
     from.judgingBytes -= object.payload.byteLength;
-    this.#gates.get(from)?.check();
-  }
-
-  /** Back-pressure of one source: see HOLD_ABOVE_BYTES. */
-  #ready(source: SourceId): Promise<void> | undefined {
-    const from = this.#scores.of(source);
-    if (!isAbove(from, 1) && this.#gates.size === 0) return undefined;
-    let gate = this.#gates.get(from);
-    if (gate === undefined) {
-      gate = new Gate({
-        clock: this.#clock,
-        isFull: () => isAbove(from, 1),
-        hasRoom: () => !isAbove(from, 0.5),
-        maxHoldMs: HOLD_MAX_MS,
-      });
-      this.#gates.set(from, gate);
-    }
-    return gate.ready();
+    this.#gates.check(from);
   }
 
   #unjudged(candidate: Candidate): void {
@@ -390,14 +393,6 @@ export class TrackMerger<T extends MoqObject> {
 
 function wrongSize(entry: SignedEntry, payloadLength: number): RejectReason {
   return payloadLength > entry.size ? "too-large" : "mismatch";
-}
-
-/** Whether a source holds more than a share of what it may before it is held back. */
-function isAbove(from: ScoreCounters, share: number): boolean {
-  return (
-    from.pendingBytes + from.judgingBytes > HOLD_ABOVE_BYTES * share ||
-    from.pendingObjects + from.judgingObjects > HOLD_ABOVE_OBJECTS * share
-  );
 }
 
 function copiesFrom(place: Place, from: ScoreCounters): number {

@@ -64,7 +64,7 @@ export interface DataStreamSink {
   /**
    * Before the payload of an object whose status is normal (end-of-group and end-of-track are always told). Return false to skip this
    * object: its payload is read past without being kept. Implementations cap memory here: the decoder itself refuses only payloads
-   * above its own limit.
+   * above its own limit, after asking.
    */
   accept(start: ObjectStart): boolean;
   object(object: MoqObject): void;

@@ -13,7 +13,8 @@ export type PeerReport =
 export type PeerCommand =
   | { readonly type: "fault"; readonly fault: FaultName }
   | { readonly type: "stats" }
-  | { readonly type: "goaway" };
+  /** A relay asks its peers to leave: for another relay, or (absent) to come again. */
+  | { readonly type: "goaway"; readonly newUri?: string };
 
 /** Counters of one embedded relay since its start. */
 export interface RelayStats {

@@ -169,10 +169,10 @@ export class Relay {
     };
   }
 
-  /** Asks every peer to go elsewhere, and closes after `timeoutMs`. */
-  goaway(timeoutMs: number): void {
+  /** Asks every peer to go to `newUri` ("": to come again), and closes after `timeoutMs`. */
+  goaway(timeoutMs: number, newUri = ""): void {
     for (const connection of this.#connections) {
-      connection.goaway("", timeoutMs);
+      connection.goaway(newUri, timeoutMs);
       this.#options.clock.setTimer(timeoutMs, () => connection.close(0, "going away"));
     }
   }

@@ -305,10 +305,11 @@ class Draft18DataStreamDecoder implements DataStreamDecoder {
       this.#gotEmpty(status);
       return true;
     }
-    if (length > this.#maxObjectBytes) throw tooLarge("payload", length, this.#maxObjectBytes);
     const payloadLength = Number(length);
-    this.#run.expect(payloadLength);
+    // Also of one that is refused for its size: whoever knows what the object must be can tell that its sender lies.
     const wanted = this.#sink.accept({ group: this.#at.group, object: this.#at.object, payloadLength });
+    if (length > this.#maxObjectBytes) throw tooLarge("payload", length, this.#maxObjectBytes);
+    this.#run.expect(payloadLength);
     this.#state = wanted ? PAYLOAD : SKIP;
     return true;
   }
