@@ -169,6 +169,14 @@ export class MemoryBroadcast {
     }
   }
 
+  /** What the signer will sign, and relays carry, of this object is not what was encrypted. */
+  tamper(name: string, group: number, object: number): void {
+    const key = `${name} ${group} ${object}`;
+    const sealed = this.#sealed.get(key);
+    if (!sealed) throw new Error(`${key} is not encrypted`);
+    this.#sealed.set(key, { ...sealed, payload: sealed.payload.map((byte) => byte ^ 1) });
+  }
+
   /** Signs a group of every track and gives its manifests to the manifest peer. */
   async sign(group: number): Promise<void> {
     for (const name of TRACKS) {

@@ -1,6 +1,7 @@
 /** An encrypted broadcast through the whole worker: relays and store see ciphertext, the page gets media or a reason. */
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { systemClock } from "../src/clock.ts";
+import { CountersignError } from "../src/errors.ts";
 import { broadcastCatalog } from "../src/publish/broadcast-catalog.ts";
 import { BroadcastEncryption, type EncryptionPlan } from "../src/publish/encryption.ts";
 import { MemoryStore } from "../src/replay/memory-store.ts";
@@ -125,6 +126,33 @@ test("with a wrong key is locked, says why and what to do, and blames nobody", a
   );
   await expect.poll(async () => (await client.stats()).objects.delivered).toBe(objects.length);
   expect(log.all.filter(({ type }) => type === "ready" || type === "rejected")).toEqual([]);
+  expect((await client.stats()).sources.map(({ state }) => state)).not.toContain("banned");
+});
+
+test("loses what the signer itself signed wrong up to the next keyframe, says so, blames nobody and goes on", async () => {
+  await announce();
+  await publish(FIRST);
+  const { client, log } = await open(RIGHT);
+  await log.until("ready");
+  await broadcast.encrypt(encryption, FIRST + 1);
+  broadcast.tamper("video", FIRST + 1, 2);
+  await broadcast.sign(FIRST + 1);
+  broadcast.serve(RELAY_A, FIRST + 1);
+  await publish(FIRST + 2);
+  const hole = await log.until("hole");
+  expect(hole).toMatchObject({ track: "video", cause: "undecipherable", startMs: (FIRST + 1) * 1000 });
+  const [before, , lost, behind] = broadcast.cutter.group("video", FIRST + 1);
+  const [next] = broadcast.cutter.group("video", FIRST + 2);
+  await expect
+    .poll(() => media(client, `video/${FIRST + 2}.0.m4s`).catch(() => undefined))
+    .toEqual(next?.payload);
+  expect(await media(client, `video/${FIRST + 1}.${before?.objectId}.m4s`)).toEqual(before?.payload);
+  for (const gone of [lost, behind])
+    await expect(media(client, `video/${FIRST + 1}.${gone?.objectId}.m4s`)).rejects.toThrow(CountersignError);
+  // Sound does not depend on what was before.
+  const [sound] = broadcast.cutter.group("audio", FIRST + 1).slice(-1);
+  expect(await media(client, `audio/${FIRST + 1}.${sound?.objectId}.m4s`)).toEqual(sound?.payload);
+  expect(log.all.filter(({ type }) => type === "rejected")).toEqual([]);
   expect((await client.stats()).sources.map(({ state }) => state)).not.toContain("banned");
 });
 

@@ -1,6 +1,6 @@
 /** Decryption where the tracks of a broadcast are put together: whose keys, for which track, for live objects and for stored ones. */
 import type { Clock } from "../src/clock.ts";
-import { CountersignError } from "../src/errors.ts";
+import { CountersignError, toCountersignError } from "../src/errors.ts";
 import type { PlayableTrack } from "../src/playback/types.ts";
 import type { OpenOptions, PageApi } from "../src/rpc/protocol.ts";
 import type { KeyProvider } from "../src/trust/secure-objects/track-keys.ts";
@@ -47,8 +47,8 @@ export interface OpenAllOptions {
 }
 
 /**
- * The objects of a stored group, opened. Waits for keys that are late, until the signal is aborted. Rejects with what {@link TrackOpener.open} rejects with, or the signal's
- * reason.
+ * The objects of a stored group, opened, up to the first that cannot be: what follows it could not be decoded. Waits for keys that are late, until the signal is aborted.
+ * Rejects with what {@link TrackOpener.open} rejects with when that is the first object, or with the signal's reason.
  */
 export async function openAll(
   opener: TrackOpener,
@@ -56,18 +56,24 @@ export async function openAll(
   { clock, signal, onTrouble }: OpenAllOptions,
 ): Promise<readonly Verified<MoqObject>[]> {
   for (;;) {
-    try {
-      const opened = await Promise.all(objects.map((object) => opener.open(object)));
+    const results = await Promise.all(objects.map((object) => opener.open(object).catch(asError)));
+    signal.throwIfAborted();
+    const failed = results.findIndex((result) => result instanceof CountersignError);
+    const failure = results[failed];
+    if (!(failure instanceof CountersignError)) {
       onTrouble(undefined);
-      return opened;
-    } catch (thrown) {
-      signal.throwIfAborted();
-      if (!(thrown instanceof CountersignError)) throw thrown;
-      onTrouble(thrown);
-      if (thrown.code !== "key-unavailable" || thrown.retryAfterMs === undefined) throw thrown;
-      await pause(clock, thrown.retryAfterMs, signal);
+      return results as readonly Verified<MoqObject>[];
     }
+    onTrouble(failure);
+    const late = failure.code === "key-unavailable" && failure.retryAfterMs !== undefined;
+    if (late) await pause(clock, failure.retryAfterMs ?? 0, signal);
+    else if (failed > 0) return results.slice(0, failed) as readonly Verified<MoqObject>[];
+    else throw failure;
   }
+}
+
+function asError(thrown: unknown): CountersignError {
+  return toCountersignError(thrown, "decryption-failed");
 }
 
 function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {

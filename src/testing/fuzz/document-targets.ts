@@ -17,6 +17,12 @@ import { decodeDelegation } from "../../trust/delegation.ts";
 import { MANIFEST_AAD, openEnvelope } from "../../trust/envelope.ts";
 import { MAX_CBOR_DEPTH } from "../../trust/limits.ts";
 import { decodeManifest, encodeManifest } from "../../trust/manifest.ts";
+import {
+  encryptedObjectProperties,
+  framePlaintext,
+  keyIdIn,
+  payloadIn,
+} from "../../trust/secure-objects/framing.ts";
 import type { Manifest } from "../../trust/types.ts";
 import { utf8Encode } from "../../utf8.ts";
 import { namespaceOf } from "../../wire/names.ts";
@@ -104,6 +110,25 @@ const manifests: FuzzTarget = {
     const { value: read } = judge(() => decodeManifest(bytes), MALFORMED);
     // Whatever passes as a manifest is one that can be signed, in one form only.
     if (read) demandSame(encodeManifest(read), bytes, "there is a second encoding of one manifest");
+  },
+};
+
+const KEY_IDS = [0, 127, 128, 2 ** 32, 2n ** 64n - 1n] as const;
+
+const secureObjects: FuzzTarget = {
+  name: "secure objects",
+  run(chance) {
+    const keyId = chance.pick(KEY_IDS);
+    const properties = encryptedObjectProperties(keyId);
+    demandSame(keyIdIn(properties).keyId, keyId, "key id");
+    judge(() => keyIdIn(mutate(chance, properties, [encryptedObjectProperties(5)])), ["decryption-failed"]);
+    const payload = chance.bytes(300);
+    const list = Uint8Array.of(0, 10, 2, 1, 0);
+    const plaintext = framePlaintext(payload, chance.maybe() ? list : undefined);
+    demandSame(payloadIn(plaintext), new Uint8Array(payload), "payload");
+    const bytes = new Uint8Array(mutate(chance, plaintext, [list]));
+    const { value } = judge(() => payloadIn(bytes), ["decryption-failed"]);
+    if (value) demand(value.byteLength < bytes.byteLength, "more payload than there were bytes");
   },
 };
 
@@ -290,4 +315,11 @@ const catalogs: FuzzTarget = {
   },
 };
 
-export const documentTargets: readonly FuzzTarget[] = [cbor, manifests, delegations, envelopes, catalogs];
+export const documentTargets: readonly FuzzTarget[] = [
+  cbor,
+  manifests,
+  delegations,
+  envelopes,
+  secureObjects,
+  catalogs,
+];
