@@ -13,6 +13,7 @@ import { packEvidence, unpackEvidence, unpackRecords } from "../src/replay/recor
 import { documentTargets } from "../src/testing/fuzz/document-targets.ts";
 import { type Finding, type FuzzHost, type FuzzTarget, fuzz } from "../src/testing/fuzz/engine.ts";
 import { demand, judge } from "../src/testing/fuzz/judge.ts";
+import { keptTargets } from "../src/testing/fuzz/kept-targets.ts";
 import { mutate } from "../src/testing/fuzz/mutate.ts";
 import { sessionTarget } from "../src/testing/fuzz/session-target.ts";
 import { transportTargets } from "../src/testing/fuzz/transport-targets.ts";
@@ -69,6 +70,7 @@ const furtherTargets: readonly FuzzTarget[] = [
 const targets: readonly FuzzTarget[] = [
   ...wireTargets,
   ...documentTargets,
+  ...keptTargets,
   ...furtherTargets,
   sessionTarget,
   ...transportTargets,

@@ -217,6 +217,7 @@ function parseRecord(field: Uint8Array): RelayRecord | undefined {
   if (typeof json !== "object" || json === null) return undefined;
   const { url, tier, weight, sha256 } = json as Record<string, unknown>;
   if (typeof url !== "string" || !/^https:\/\/[^/#?]+/.test(url) || url.includes("#")) return undefined;
+  if (!URL.canParse(url)) return undefined;
   if (tier !== "origin" && tier !== "edge") return undefined;
   if (weight !== undefined && !(typeof weight === "number" && weight >= 0 && weight <= 1e6)) return undefined;
   if (sha256 !== undefined && !(typeof sha256 === "string" && /^[0-9a-f]{64}$/.test(sha256)))

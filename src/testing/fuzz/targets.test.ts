@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { documentTargets } from "./document-targets.ts";
 import { fuzz } from "./engine.ts";
 import { demandSame, judge } from "./judge.ts";
+import { keptTargets } from "./kept-targets.ts";
 import { sessionTarget } from "./session-target.ts";
 import { transportTargets } from "./transport-targets.ts";
 import { wireTargets } from "./wire-targets.ts";
@@ -14,7 +15,7 @@ const host = { now: () => 0, cpuMs: () => 0 };
 
 describe(`nothing is found in a short run (SEED=${seed})`, { timeout: TIMEOUT_MS }, () => {
   test.each(
-    [...wireTargets, ...documentTargets, sessionTarget, ...transportTargets].map(
+    [...wireTargets, ...documentTargets, ...keptTargets, sessionTarget, ...transportTargets].map(
       (target) => [target.name, target] as const,
     ),
   )("%s", async (_, target) => {
