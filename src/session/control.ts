@@ -1,6 +1,7 @@
 /** The control stream: SETUP, which begins a session, and GOAWAY, which asks to end it (draft-18 §3.3, §10.3, §10.4). */
 import { sessionErrors } from "../wire/codes.ts";
 import type { ControlMessage, GoawayMessage, SetupMessage } from "../wire/messages.ts";
+import type { SharedMessage } from "../wire/shared-messages.ts";
 import type { RequestState, SessionCore } from "./core.ts";
 import { MAX_WAITING_UPDATES } from "./limits.ts";
 import { sentBy } from "./request-ids.ts";
@@ -13,7 +14,7 @@ export function ownSetup(core: SessionCore, wanted: Omit<SetupMessage, "type">):
   return { type: "setup", ...limits, ...wanted };
 }
 
-export function onControlMessage(core: SessionCore, message: ControlMessage): void {
+export function onControlMessage(core: SessionCore, message: ControlMessage | SharedMessage): void {
   if (!core.peerSetup) {
     if (message.type !== "setup") throw violation("§3.3", `The control stream begins with ${message.type}.`);
     onSetup(core, message);

@@ -59,3 +59,14 @@ export const DRAIN_MS = 2000;
 
 /** The longest that a peer's own delivery timeout may stretch DRAIN_MS. */
 export const MAX_DRAIN_MS = 30_000;
+
+/**
+ * Requests that a peer of drafts up to 16 may have open or send before it needs new credit (MAX_REQUEST_ID). A relay serves a page of a few hundred
+ * tracks with one session. Past it: TOO_MANY_REQUESTS, from a peer that does not wait.
+ */
+export const REQUEST_WINDOW = 1024;
+
+/**
+ * Requests and updates of ours that wait for such credit. A player has a few dozen open. Past it: the request fails with "limit-exceeded".
+ */
+export const MAX_WAITING_FOR_CREDIT = 4096;

@@ -21,13 +21,20 @@ import { CANCELLED, SessionCore, type SessionOptions } from "./core.ts";
 import { onCancelled, onData, onDone, onFinished, onTimer, sendDone } from "./endings.ts";
 import { onAnswer, onNamespace, open } from "./own-requests.ts";
 import { admit, releaseJoins, respond } from "./peer-requests.ts";
-import type { AliasRoute, PublisherView, SessionAction, SessionInput, StreamHandle } from "./types.ts";
+import type {
+  AliasRoute,
+  PublisherView,
+  SessionAction,
+  SessionInput,
+  SessionMachine,
+  StreamHandle,
+} from "./types.ts";
 import { answerUpdate, onUpdate, refuseUpdate, sendUpdate } from "./updates.ts";
 import { violation } from "./violations.ts";
 
 export type { SessionOptions } from "./core.ts";
 
-export class Session {
+export class Session implements SessionMachine {
   readonly #core: SessionCore;
 
   constructor(options: SessionOptions) {
@@ -84,6 +91,10 @@ export class Session {
     if (!publisher) return undefined;
     const { trackAlias, forward, range } = publisher;
     return { trackAlias, forward, start: range.start, endGroup: range.endGroup };
+  }
+
+  requestId(stream: StreamHandle): VarInt | undefined {
+    return this.#core.requests.get(stream)?.message.requestId;
   }
 
   /** How many requests are open in both directions. */

@@ -13,6 +13,7 @@ import type {
   SubscribeOkMessage,
 } from "../wire/messages.ts";
 import type { Location, Namespace } from "../wire/names.ts";
+import type { SharedMessage } from "../wire/shared-messages.ts";
 import type { VarInt } from "../wire/varint.ts";
 
 export type Role = "client" | "server";
@@ -35,7 +36,7 @@ export type RefusalBody = Omit<RequestErrorMessage, "type">;
 
 export type SessionInput =
   // What the transport reports.
-  | { readonly type: "control-message"; readonly message: ControlMessage }
+  | { readonly type: "control-message"; readonly message: ControlMessage | SharedMessage }
   /** The peer's control stream ended in any way. */
   | { readonly type: "control-ended" }
   /** The first message on a stream that the peer opened. */
@@ -111,10 +112,16 @@ export interface RequestEnd {
 
 export type SessionAction =
   // For the transport.
-  | { readonly type: "send-control"; readonly message: ControlMessage }
+  | { readonly type: "send-control"; readonly message: ControlMessage | SharedMessage }
   /** Open a bidirectional stream and write the request. */
   | { readonly type: "open-request"; readonly stream: StreamHandle; readonly message: RequestMessage }
-  | { readonly type: "send"; readonly stream: StreamHandle; readonly message: ControlMessage }
+  | {
+      readonly type: "send";
+      readonly stream: StreamHandle;
+      readonly message: ControlMessage;
+      /** The request's id on the wire, where the draft repeats it there. */
+      readonly requestId?: VarInt;
+    }
   /** FIN our half, after what was sent. The peer's half is read on and dropped. */
   | { readonly type: "finish"; readonly stream: StreamHandle }
   /** Reset our half and stop the peer's. */
@@ -188,4 +195,22 @@ export interface PublisherView {
   readonly start: Location;
   /** Last group that passes, inclusive. */
   readonly endGroup: VarInt | undefined;
+}
+
+/** What a driver runs: {@link Session}, or one of its kind for drafts with a shared control stream. */
+export interface SessionMachine {
+  /** True from the first "closed" action on. */
+  readonly closed: boolean;
+  /** How many requests are open in both directions. */
+  readonly openRequests: number;
+  /** Takes one input, returns what to do, in order. */
+  handle(input: SessionInput): readonly SessionAction[];
+  /** Where the objects of a track alias of the peer go. */
+  route(alias: VarInt): AliasRoute;
+  /** Where a fetch stream goes. Throws for an id that never was a fetch of ours: to be fed back as "broken". */
+  routeFetch(requestId: VarInt): AliasRoute;
+  /** What the peer has asked of a subscription that we publish on; undefined when that is over. */
+  publisher(stream: StreamHandle): PublisherView | undefined;
+  /** The id by which later requests refer to this one (joining fetches); undefined when it is over. */
+  requestId(stream: StreamHandle): VarInt | undefined;
 }

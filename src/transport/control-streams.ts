@@ -1,13 +1,16 @@
 /** The pair of control streams (draft-18 §3.3): ours, opened at once, and the peer's, whenever it shows up. */
 import { violation } from "../session/violations.ts";
 import { streamResets } from "../wire/codes.ts";
+import type { ControlMessage } from "../wire/messages.ts";
+import type { SharedMessage } from "../wire/shared-messages.ts";
+import type { ControlChannel } from "./control-channel.ts";
 import type { Host } from "./host.ts";
 import { CONTROL_END_GRACE_MS } from "./limits.ts";
 import { MessageSender, readMessages } from "./messages.ts";
 import { handled, ignore, streamErrorReason } from "./stream-errors.ts";
 import type { Timers } from "./timers.ts";
 
-export class ControlStreams {
+export class ControlStreams implements ControlChannel {
   readonly #host: Host;
   readonly #timers: Timers;
   #sender: MessageSender | undefined;
@@ -35,9 +38,21 @@ export class ControlStreams {
     this.#sender = sender;
   }
 
-  send(bytes: Uint8Array): void {
+  get queuedBytes(): number {
+    return this.#sender?.queuedBytes ?? 0;
+  }
+
+  send(message: ControlMessage | SharedMessage): void {
+    const bytes = this.#encode(message);
     if (this.#sender) this.#sender.send(bytes);
     else this.#early.push(bytes);
+  }
+
+  #encode(message: ControlMessage | SharedMessage): Uint8Array {
+    const { codec, role } = this.#host;
+    if (message.type === "setup") return codec.encodeSetup(message, role);
+    if (message.type === "goaway") return codec.encodeMessage(message);
+    throw new RangeError(`${message.type} has no place on a control stream`);
   }
 
   /** Reads the peer's control stream to its end, beginning with the bytes that told what it is. */

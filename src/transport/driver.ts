@@ -8,13 +8,20 @@
 import type { Clock } from "../clock.ts";
 import { CountersignError } from "../errors.ts";
 import { AUTH_TOKEN_CACHE_BYTES } from "../session/limits.ts";
-import { Session } from "../session/session.ts";
-import type { Role, SessionAction, SessionInput, StreamHandle, TimerName } from "../session/types.ts";
+import type { SessionOptions } from "../session/session.ts";
+import type {
+  Role,
+  SessionAction,
+  SessionInput,
+  SessionMachine,
+  StreamHandle,
+  TimerName,
+} from "../session/types.ts";
 import type { MoqtCodec } from "../wire/codec.ts";
 import { sessionErrorName, streamResets } from "../wire/codes.ts";
 import type { AuthToken, SetupMessage } from "../wire/messages.ts";
 import type { ConnectionEnd, RequestHandlers } from "./connection.ts";
-import { ControlStreams } from "./control-streams.ts";
+import { type ControlChannel, controlChannel } from "./control-channel.ts";
 import { DataReceiver } from "./data-receiver.ts";
 import { Datagrams } from "./datagrams.ts";
 import { deferred } from "./deferred.ts";
@@ -29,6 +36,10 @@ import { UnknownAliases } from "./unknown-aliases.ts";
 export interface DriverOptions {
   readonly role: Role;
   readonly codec: MoqtCodec;
+  /** The kind of machine that the draft wants. */
+  readonly machine: new (
+    options: SessionOptions,
+  ) => SessionMachine;
   readonly clock: Clock;
   readonly handlers: RequestHandlers;
   readonly setupTimeoutMs: number;
@@ -50,7 +61,7 @@ export class Driver implements Host {
   readonly codec: MoqtCodec;
   readonly clock: Clock;
   readonly port: WebTransportPort;
-  readonly session: Session;
+  readonly session: SessionMachine;
   readonly maxObjectBytes: number;
   readonly unknownAliases: UnknownAliases;
   onGoaway: ((goaway: { newUri: string; timeoutMs: number }) => void) | undefined;
@@ -68,7 +79,7 @@ export class Driver implements Host {
   readonly #streams = new Map<StreamHandle, RequestStream>();
   readonly #observers = new Map<StreamHandle, RequestObserver>();
   readonly #timers: Timers;
-  readonly #control: ControlStreams;
+  readonly #control: ControlChannel;
   readonly #datagrams: Datagrams;
   /** Readers and writers that the end of the session has to stop, beyond those of requests. */
   readonly #readers = new Set<ReadableStreamDefaultReader<unknown>>();
@@ -83,9 +94,9 @@ export class Driver implements Host {
     this.#options = options;
     this.#timers = new Timers(options.clock);
     this.#datagrams = new Datagrams(this);
-    this.#control = new ControlStreams(this, this.#timers);
+    this.#control = controlChannel(this, this.#timers);
     this.unknownAliases = new UnknownAliases(options.clock);
-    this.session = new Session({
+    this.session = new options.machine({
       role: options.role,
       capabilities: options.codec.capabilities,
       setupTimeoutMs: options.setupTimeoutMs,
@@ -145,7 +156,7 @@ export class Driver implements Host {
   }
 
   queuedBytes(stream: StreamHandle): number {
-    return this.#streams.get(stream)?.queuedBytes ?? 0;
+    return this.#streams.get(stream)?.queuedBytes ?? this.#control.queuedBytes;
   }
 
   observer(stream: StreamHandle): RequestObserver | undefined {
@@ -168,22 +179,18 @@ export class Driver implements Host {
     return { stream, observer };
   }
 
-  /** The request id that "open-request" used. */
-  readonly requestIds = new Map<StreamHandle, bigint | number>();
-
   // --- Actions ---
 
   #perform(action: SessionAction): void {
     switch (action.type) {
       case "send-control":
-        this.#control.send(this.#encode(action.message));
+        this.#control.send(action.message);
         return;
       case "open-request":
-        this.requestIds.set(action.stream, action.message.requestId);
         void this.#openRequest(action.stream, this.codec.encodeMessage(action.message));
         return;
       case "send":
-        this.#streams.get(action.stream)?.send(this.codec.encodeMessage(action.message));
+        this.#streams.get(action.stream)?.send(this.codec.encodeMessage(action.message, action.requestId));
         return;
       case "finish":
         this.#streams.get(action.stream)?.finish();
@@ -259,16 +266,9 @@ export class Driver implements Host {
     }
   }
 
-  #encode(message: Parameters<MoqtCodec["encodeMessage"]>[0]): Uint8Array {
-    return message.type === "setup"
-      ? this.codec.encodeSetup(message, this.#options.role)
-      : this.codec.encodeMessage(message);
-  }
-
   #requestEnded({ stream, end }: Extract<SessionAction, { type: "ended" }>): void {
     const observer = this.#observers.get(stream);
     this.#observers.delete(stream);
-    this.requestIds.delete(stream);
     this.#timers.clear(timerKey("goaway", stream));
     if (!observer) return;
     for (const receiver of [...(observer.receivers ?? [])]) receiver.stop(streamResets.cancelled, end.error);
@@ -306,7 +306,7 @@ export class Driver implements Host {
         head = head ? concat(head, value) : value;
         const kind = this.codec.peekUniStream(head);
         if (kind === undefined) continue;
-        if (kind === "control") await this.#control.read(reader, head);
+        if (kind === "control") await this.#control.read?.(reader, head);
         else await new DataReceiver(this, reader).run(head);
         return;
       }

@@ -1,7 +1,6 @@
 /** What the parts of a connection know of the whole: the ports they need, not the class that has them. */
 import type { Clock } from "../clock.ts";
-import type { Session } from "../session/session.ts";
-import type { RequestEnd, SessionInput, StreamHandle } from "../session/types.ts";
+import type { RequestEnd, Role, SessionInput, SessionMachine, StreamHandle } from "../session/types.ts";
 import type { MoqtCodec } from "../wire/codec.ts";
 import type {
   FetchOkMessage,
@@ -21,7 +20,8 @@ export interface Host {
   readonly codec: MoqtCodec;
   readonly clock: Clock;
   readonly port: WebTransportPort;
-  readonly session: Session;
+  readonly session: SessionMachine;
+  readonly role: Role;
   readonly maxObjectBytes: number;
   readonly unknownAliases: UnknownAliases;
   /** Bytes of the peer came. */

@@ -1,8 +1,7 @@
 /** Control messages on one stream, each way: a queue of encoded messages out, a decoder in. */
 import { CountersignError } from "../errors.ts";
-import type { ControlDecoder } from "../wire/codec.ts";
+import type { MessageDecoder } from "../wire/codec.ts";
 import { sessionErrors } from "../wire/codes.ts";
-import type { ControlMessage } from "../wire/messages.ts";
 import { handled, ignore, streamErrorReason } from "./stream-errors.ts";
 
 /** Writes messages in order and never waits; whoever produces them without limit looks at `queuedBytes`. */
@@ -56,8 +55,8 @@ export class MessageSender {
   }
 }
 
-export interface MessageListener {
-  message(message: ControlMessage): void;
+export interface MessageListener<M> {
+  message(message: M): void;
   /** FIN between two messages. */
   finished(): void;
   /** The stream was reset, or its session ended. */
@@ -69,10 +68,10 @@ export interface MessageListener {
 }
 
 /** Reads a stream of messages to its end. Resolves always; cancelling the reader ends it silently. */
-export async function readMessages(
+export async function readMessages<M>(
   reader: ReadableStreamDefaultReader<Uint8Array>,
-  decoder: ControlDecoder,
-  listener: MessageListener,
+  decoder: MessageDecoder<M>,
+  listener: MessageListener<M>,
   first?: Uint8Array,
 ): Promise<void> {
   let chunk = first;

@@ -81,7 +81,8 @@ export function connectionOver(
     const { track, signal } = options;
     if (signal?.aborted) return Promise.reject(signal.reason);
     const { stream, observer } = open(
-      (handle) => new OwnSubscription(driver, handle, track, sink, () => driver.requestIds.get(handle) ?? 0),
+      (handle) =>
+        new OwnSubscription(driver, handle, track, sink, () => driver.session.requestId(handle) ?? 0),
       { type: "subscribe", track, parameters: withTokens(subscribeParameters(options), tokens) },
     );
     const release = onAbort(signal, (reason) => {

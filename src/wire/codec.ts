@@ -13,6 +13,7 @@ import type {
   MoqObject,
   SubgroupHeader,
 } from "./objects.ts";
+import type { SharedMessage } from "./shared-messages.ts";
 import type { VarInt } from "./varint.ts";
 
 export type Version = "moqt-14" | "moqt-15" | "moqt-16" | "moqt-17" | "moqt-18" | "moqt-19";
@@ -39,19 +40,37 @@ export interface Capabilities {
   readonly tracksTakeDefaults: boolean;
   /** SETUP limits the updates of a request that wait for an answer (19 and later). */
   readonly updateLimit: boolean;
+  /** The namespace `.session` belongs to the connection: what is asked about it is answered at once and passed on to nobody (18 and later). */
+  readonly sessionTracks: boolean;
+  /** Of drafts without request streams: SUBSCRIBE_NAMESPACE has one nevertheless, with NAMESPACE on it (16); else PUBLISH_NAMESPACE answers it. */
+  readonly namespaceStreams: boolean;
+  /** An update gets an answer (15 and later). */
+  readonly updatesAnswered: boolean;
+  /** Every kind of request can be updated (16 and later), not subscriptions alone. */
+  readonly updatesOfAll: boolean;
 }
 
 /** Where a control message stands: it decides what is legal. */
 export type MessageContext = "control" | "request-first" | "request";
 
 /** Incremental decoder of one control or request stream. */
-export interface ControlDecoder {
+export interface MessageDecoder<M> {
   /** Takes bytes in any chunking. */
   push(chunk: Uint8Array): void;
   /** The next whole message, or undefined until more bytes come. Throws CountersignError with the draft's protocol code. */
-  next(): ControlMessage | undefined;
+  next(): M | undefined;
   /** True when no partial message is buffered (a FIN here is clean). */
   readonly idle: boolean;
+}
+
+export type ControlDecoder = MessageDecoder<ControlMessage>;
+
+/** Messages of a control stream that all requests share; session/shared-control.ts makes sense of them. */
+export interface SharedControlCodec {
+  /** As `role` sends it. Throws "invalid-options" for what the draft cannot say. */
+  encode(message: SharedMessage, role: "client" | "server"): Uint8Array<ArrayBuffer>;
+  /** Of what `peer` sends. */
+  decoder(peer: "client" | "server"): MessageDecoder<SharedMessage>;
 }
 
 /** What a unidirectional stream turned out to be, from its first integer. */
@@ -63,8 +82,11 @@ export interface MoqtCodec {
   readonly draft: string;
   readonly capabilities: Capabilities;
 
-  encodeMessage(message: ControlMessage): Uint8Array<ArrayBuffer>;
+  /** `requestId` is that of the request whose stream it goes on, where the draft repeats it there (16). */
+  encodeMessage(message: ControlMessage, requestId?: VarInt): Uint8Array<ArrayBuffer>;
   controlDecoder(context: "control" | "request"): ControlDecoder;
+  /** The one control stream of drafts up to 16, on which all requests share one stream. Absent in newer ones. */
+  readonly shared?: SharedControlCodec;
   /** What setup looks like for a client or server of this draft. */
   encodeSetup(setup: SetupMessage, role: "client" | "server"): Uint8Array<ArrayBuffer>;
 

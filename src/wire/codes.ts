@@ -14,6 +14,8 @@ export const sessionErrors = {
   "invalid-request-id": 0x4,
   "duplicate-track-alias": 0x5,
   "key-value-formatting-error": 0x6,
+  // Drafts up to 16.
+  "too-many-requests": 0x7,
   "invalid-path": 0x8,
   "malformed-path": 0x9,
   "goaway-timeout": 0x10,

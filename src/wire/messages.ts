@@ -89,6 +89,8 @@ export interface SetupMessage {
   readonly maxRequestUpdates?: VarInt;
   readonly authorizationTokens?: readonly AuthToken[];
   readonly implementation?: string;
+  /** The peer may use request ids below this from the start (up to draft-16). */
+  readonly maxRequestId?: VarInt;
   /** Options we do not know, kept for diagnostics; endpoints ignore them. */
   readonly unknown?: readonly KeyValue[];
 }

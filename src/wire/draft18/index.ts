@@ -15,6 +15,10 @@ export const capabilities18: Capabilities = {
   announcementsExpire: false,
   tracksTakeDefaults: false,
   updateLimit: false,
+  sessionTracks: true,
+  namespaceStreams: false,
+  updatesAnswered: true,
+  updatesOfAll: true,
 };
 
 export const draft18: MoqtCodec = codecOf("moqt-18", DRAFT, capabilities18, dialect18);
