@@ -1,16 +1,17 @@
 /** Opening a session: `connect` dials as a client, `accept` takes a WebTransport session that a server was given. */
 import { type Clock, systemClock } from "../clock.ts";
 import { CountersignError, toCountersignError } from "../errors.ts";
+import { loadMachine } from "../session/machine.ts";
 import type { Role } from "../session/types.ts";
 import type { MoqtCodec, Version } from "../wire/codec.ts";
 import type { AuthToken } from "../wire/messages.ts";
-import { supportedVersions } from "../wire/registry.ts";
+import { loadCodec, supportedVersions } from "../wire/registry.ts";
 import { type TokenProvider, tokensFor } from "./authorization.ts";
 import type { Connection, RequestHandlers } from "./connection.ts";
 import { Driver } from "./driver.ts";
 import { CONNECT_TIMEOUT_MS, MAX_OBJECT_BYTES, REQUEST_TIMEOUT_MS, SETUP_TIMEOUT_MS } from "./limits.ts";
 import { type LivenessSettings, watchLiveness } from "./liveness.ts";
-import { candidates, chooseCodec, explained, mayBeVersion } from "./negotiation.ts";
+import { candidates, chooseVersion, explained, mayBeVersion } from "./negotiation.ts";
 import { connectionOver } from "./open-connection.ts";
 import type { Dial, WebTransportPort } from "./port.ts";
 import { handled } from "./stream-errors.ts";
@@ -95,7 +96,7 @@ export async function connect(
       const port = await orAbort(dialed, giveUp.signal, (late) => late.close());
       stopTimer();
       const negotiated = Boolean(port.protocol);
-      const codec = chooseCodec(port, versions, version);
+      const codec = await loadCodec(chooseVersion(port, versions, version));
       try {
         return await open("client", port, codec, withTokens, handlers, giveUp.signal);
       } catch (thrown) {
@@ -123,7 +124,8 @@ export async function accept(
   const versions = options.versions ?? supportedVersions;
   const [first] = versions;
   if (first === undefined) throw new CountersignError("invalid-options", "No MOQT version is configured.");
-  return open("server", port, chooseCodec(port, versions, first), options, handlers, undefined);
+  const codec = await loadCodec(chooseVersion(port, versions, first));
+  return open("server", port, codec, options, handlers, undefined);
 }
 
 async function open(
@@ -138,6 +140,7 @@ async function open(
   const driver = new Driver(port, {
     role,
     codec,
+    machine: await loadMachine(codec.capabilities),
     handlers,
     clock: options.clock ?? systemClock,
     setupTimeoutMs: options.setupTimeoutMs ?? SETUP_TIMEOUT_MS,
@@ -151,7 +154,8 @@ async function open(
   try {
     const setup = await driver.start();
     const connection = connectionOver(driver, options.url ?? "", setup, options.tokens);
-    if (options.liveness) {
+    // Older drafts have no question that every endpoint must answer at once: there a dead peer is left to QUIC.
+    if (options.liveness && codec.capabilities.sessionTracks) {
       const dead = (error: CountersignError) => driver.handle({ type: "broken", error });
       connection.probe = watchLiveness(
         connection,

@@ -194,6 +194,16 @@ export function fetchWriter(
   onEnd: (complete: boolean) => void,
 ): FetchWriter {
   let previous: MoqObject | FetchGap | undefined;
+  /** Drafts that cannot say that objects are unknown have the stream reset instead (draft-16 §10.4.3): silence would claim that there are none. */
+  function encodeGap(gap: FetchGap): Uint8Array {
+    try {
+      return codec.encodeFetchGap(gap);
+    } catch (thrown) {
+      stream.reset(streamResets["unknown-object-status"]);
+      onEnd(false);
+      throw thrown;
+    }
+  }
   return {
     cancelled,
     write(object) {
@@ -205,7 +215,7 @@ export function fetchWriter(
     },
     gap(gap) {
       return writing(() => {
-        const fields = codec.encodeFetchGap(gap);
+        const fields = encodeGap(gap);
         previous = gap;
         return stream.write(fields);
       });

@@ -8,7 +8,7 @@
 import type { Clock } from "../clock.ts";
 import { CountersignError } from "../errors.ts";
 import { AUTH_TOKEN_CACHE_BYTES } from "../session/limits.ts";
-import type { SessionOptions } from "../session/session.ts";
+import type { MachineClass } from "../session/machine.ts";
 import type {
   Role,
   SessionAction,
@@ -36,10 +36,8 @@ import { UnknownAliases } from "./unknown-aliases.ts";
 export interface DriverOptions {
   readonly role: Role;
   readonly codec: MoqtCodec;
-  /** The kind of machine that the draft wants. */
-  readonly machine: new (
-    options: SessionOptions,
-  ) => SessionMachine;
+  /** The kind of machine that the draft wants (session/machine.ts). */
+  readonly machine: MachineClass;
   readonly clock: Clock;
   readonly handlers: RequestHandlers;
   readonly setupTimeoutMs: number;

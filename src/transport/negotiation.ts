@@ -5,20 +5,20 @@
  * configuration: the first version is spoken, and if that fails before the peer's SETUP came, the next one of another kind is dialed.
  */
 import { CountersignError } from "../errors.ts";
-import type { MoqtCodec, Version } from "../wire/codec.ts";
+import type { Version } from "../wire/codec.ts";
 import { sessionErrors } from "../wire/codes.ts";
-import { codecFor } from "../wire/registry.ts";
+import { openingOf, versionOf } from "../wire/registry.ts";
 import type { WebTransportPort } from "./port.ts";
 
-/** The codec for a session. `unnegotiated` is spoken when nothing was chosen. Closes the port and throws "version-unsupported" for a choice that was not offered. */
-export function chooseCodec(
+/** The version of a session. `unnegotiated` is spoken when nothing was chosen. Closes the port and throws "version-unsupported" for a choice that was not offered. */
+export function chooseVersion(
   port: WebTransportPort,
   versions: readonly Version[],
   unnegotiated: Version,
-): MoqtCodec {
+): Version {
   const { protocol } = port;
-  if (!protocol) return codecFor(unnegotiated);
-  if (versions.some((version) => version === protocol)) return codecFor(protocol);
+  if (!protocol) return versionOf(unnegotiated);
+  if (versions.some((version) => version === protocol)) return versionOf(protocol);
   port.close();
   throw unsupported(versions, [protocol], `it chose "${protocol}", which was not offered`);
 }
@@ -30,7 +30,7 @@ export function chooseCodec(
 export function candidates(versions: readonly Version[]): readonly Version[] {
   const kinds = new Set<string>();
   return versions.filter((version) => {
-    const { unidirectionalControl, inBandVersion } = codecFor(version).capabilities;
+    const { unidirectionalControl, inBandVersion } = openingOf(version);
     const kind = `${unidirectionalControl} ${inBandVersion}`;
     if (kinds.has(kind)) return false;
     kinds.add(kind);

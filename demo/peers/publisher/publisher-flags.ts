@@ -4,7 +4,7 @@ import { parseArgs } from "node:util";
 import type { EncryptionPlan } from "../../../src/publish/encryption.ts";
 import { suiteByCatalogName } from "../../../src/trust/secure-objects/suites.ts";
 import type { Version } from "../../../src/wire/codec.ts";
-import { codecFor, supportedVersions } from "../../../src/wire/registry.ts";
+import { supportedVersions, versionOf } from "../../../src/wire/registry.ts";
 
 export interface PublisherFlags {
   readonly relay: string;
@@ -131,6 +131,6 @@ export function parsePublisherFlags(args: readonly string[]): PublisherFlags {
     historyMs: whole("history", values.history),
     startupDelayMs: whole("startup-delay-ms", values["startup-delay-ms"]),
     stopAfterMs: values["stop-after"] === undefined ? undefined : whole("stop-after", values["stop-after"]),
-    drafts: values.draft.length === 0 ? undefined : values.draft.map((name) => codecFor(name).version),
+    drafts: values.draft.length === 0 ? undefined : values.draft.map(versionOf),
   };
 }

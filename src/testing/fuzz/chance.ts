@@ -4,6 +4,8 @@ import { seededRandom } from "../random.ts";
 
 export class Chance {
   readonly #random: () => number;
+  /** How many bits the integers of a draft have: 62 in QUIC's, of drafts up to 16. */
+  integerBits: 62 | 64 = 64;
 
   constructor(seed: number) {
     this.#random = seededRandom(seed);
@@ -33,14 +35,15 @@ export class Chance {
     return bytes;
   }
 
-  /** All 64-bit values; small ones and the borders of encodings often. */
+  /** All values of `integerBits`; small ones and the borders of encodings often. */
   varInt(): VarInt {
     const kind = this.below(4);
     if (kind < 2) return this.below(kind === 0 ? 8 : 300);
-    const border = 1n << BigInt(this.below(64));
-    if (kind === 2) return canonical(BigInt.asUintN(64, border + BigInt(this.below(3) - 1)));
+    const bits = this.integerBits;
+    const border = 1n << BigInt(this.below(bits));
+    if (kind === 2) return canonical(BigInt.asUintN(bits, border + BigInt(this.below(3) - 1)));
     const low = BigInt(this.below(2 ** 32));
-    return canonical((BigInt(this.below(2 ** 32)) << 32n) | low);
+    return canonical(BigInt.asUintN(bits, (BigInt(this.below(2 ** 32)) << 32n) | low));
   }
 
   /** Up to `maxItems` items. */

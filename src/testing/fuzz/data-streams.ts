@@ -2,8 +2,10 @@
 import type { MoqtCodec } from "../../wire/codec.ts";
 import type { FetchGap, MoqObject, ObjectStatus, SubgroupHeader } from "../../wire/objects.ts";
 import { encodeProperties, propertyTypes } from "../../wire/properties.ts";
+import { MAX_QUIC_VARINT } from "../../wire/quic-varint.ts";
 import { addVarInt, canonical, MAX_VARINT, type VarInt } from "../../wire/varint.ts";
 import type { Chance } from "./chance.ts";
+import { judge } from "./judge.ts";
 
 const NOTHING = new Uint8Array(0);
 
@@ -29,7 +31,8 @@ function payload(chance: Chance): Uint8Array {
 function next(chance: Chance, id: VarInt): VarInt | undefined {
   const step = chance.maybe(0.8) ? 1 : chance.varInt();
   const sum = addVarInt(id, step);
-  return sum <= MAX_VARINT && sum > id ? sum : undefined;
+  const max = chance.integerBits === 62 ? MAX_QUIC_VARINT : MAX_VARINT;
+  return sum <= max && sum > id ? sum : undefined;
 }
 
 /** A subgroup or fetch stream in the pieces it is written in, its header first. */
@@ -47,11 +50,9 @@ function padding(chance: Chance): Uint8Array {
   return new Uint8Array([0xf0, 0x13, 0x2b, 0x3e, 0x28, ...chance.bytes(200)]);
 }
 
-export function subgroupBytes(
-  chance: Chance,
-  codec: MoqtCodec,
-  trackAlias: VarInt = chance.varInt(),
-): Uint8Array[] {
+export function subgroupBytes(chance: Chance, codec: MoqtCodec, alias?: VarInt): Uint8Array[] {
+  chance.integerBits = codec.shared ? 62 : 64;
+  const trackAlias = alias ?? chance.varInt();
   const header: SubgroupHeader = {
     trackAlias,
     group: chance.varInt(),
@@ -88,8 +89,10 @@ export function fetchBytes(
   chance: Chance,
   codec: MoqtCodec,
   order: "ascending" | "descending",
-  requestId: VarInt = chance.varInt(),
+  id?: VarInt,
 ): Uint8Array[] {
+  chance.integerBits = codec.shared ? 62 : 64;
+  const requestId = id ?? chance.varInt();
   const parts: Uint8Array[] = [codec.encodeFetchHeader(requestId)];
   let previous: MoqObject | FetchGap | undefined;
   const groups = new Set(chance.list(3, () => chance.varInt()));
@@ -100,7 +103,10 @@ export function fetchBytes(
     for (let left = chance.below(4); left > 0 && object !== undefined; left--) {
       if (chance.maybe(0.15)) {
         const gap: FetchGap = { kind: chance.pick(["non-existent", "unknown"]), group, object };
-        parts.push(codec.encodeFetchGap(gap));
+        // Not every draft can say that objects are unknown.
+        const { value } = judge(() => codec.encodeFetchGap(gap), ["invalid-options"]);
+        if (!value) continue;
+        parts.push(value);
         previous = gap;
       } else {
         const item: MoqObject = {
@@ -121,11 +127,9 @@ export function fetchBytes(
   return parts;
 }
 
-export function datagramBytes(
-  chance: Chance,
-  codec: MoqtCodec,
-  trackAlias: VarInt = chance.varInt(),
-): Uint8Array {
+export function datagramBytes(chance: Chance, codec: MoqtCodec, alias?: VarInt): Uint8Array {
+  chance.integerBits = codec.shared ? 62 : 64;
+  const trackAlias = alias ?? chance.varInt();
   const status: ObjectStatus = chance.maybe(0.8) ? "normal" : chance.pick(["end-of-group", "end-of-track"]);
   const normal = status === "normal";
   const object: MoqObject = {

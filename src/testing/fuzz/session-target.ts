@@ -9,8 +9,8 @@ import type {
   SessionInput,
   StreamHandle,
 } from "../../session/types.ts";
+import { everyCodec } from "../../wire/every-codec.ts";
 import type { ControlMessage, RequestMessage } from "../../wire/messages.ts";
-import { codecs } from "../../wire/registry.ts";
 import type { Chance } from "./chance.ts";
 import type { FuzzTarget } from "./engine.ts";
 import { demand } from "./judge.ts";
@@ -26,6 +26,8 @@ import {
 
 const MAX_STEPS = 80;
 
+const withRequestStreams = everyCodec.filter(({ capabilities }) => capabilities.requestStreams);
+
 /** What holds of any session, whatever is fed to it; checked with every action. */
 class Watch {
   readonly session: Session;
@@ -40,7 +42,7 @@ class Watch {
   #peerId: number;
 
   constructor(chance: Chance, role: Role) {
-    const { capabilities } = chance.pick(codecs);
+    const { capabilities } = chance.pick(withRequestStreams);
     this.session = new Session({ role, capabilities, requestTimeoutMs: 10_000, setupTimeoutMs: 5_000 });
     this.values = fewValues(chance, capabilities.rangeFilters);
     this.#peerId = role === "client" ? 1 : 0;

@@ -1,13 +1,14 @@
 /** Whole connections over the in-memory transport: two good ends with faults between them, and one good end with a hostile peer. */
 import { MAX_UNKNOWN_ALIAS_BYTES, MAX_UNKNOWN_ALIAS_STREAMS } from "../../session/limits.ts";
+import { loadMachine } from "../../session/machine.ts";
 import { accept, connect } from "../../transport/connect.ts";
 import type { Connection } from "../../transport/connection.ts";
 import { Driver } from "../../transport/driver.ts";
 import { MAX_OBJECT_BYTES, REQUEST_TIMEOUT_MS, SETUP_TIMEOUT_MS } from "../../transport/limits.ts";
 import { connectionOver } from "../../transport/open-connection.ts";
 import type { MoqtCodec } from "../../wire/codec.ts";
+import { everyCodec } from "../../wire/every-codec.ts";
 import { namespaceOf, trackOf } from "../../wire/names.ts";
-import { codecs } from "../../wire/registry.ts";
 import { relayHandlers, runScenario } from "../conversation.ts";
 import { FakeClock, settle } from "../fake-clock.ts";
 import type { StreamFault } from "../memory-pipe.ts";
@@ -151,7 +152,8 @@ function useConnection(chance: Chance, connection: Connection, { watch }: Promis
   }
 }
 
-function hostile(codec: MoqtCodec): FuzzTarget {
+async function hostile(codec: MoqtCodec): Promise<FuzzTarget> {
+  const machine = await loadMachine(codec.capabilities);
   return {
     name: `${codec.version} hostile peer`,
     weight: 8,
@@ -168,6 +170,7 @@ function hostile(codec: MoqtCodec): FuzzTarget {
       const driver = new Driver(role === "client" ? wire.client : wire.server, {
         role,
         codec,
+        machine,
         clock,
         handlers: relayHandlers(promises.watch, () => connection!),
         setupTimeoutMs: SETUP_TIMEOUT_MS,
@@ -207,4 +210,7 @@ function hostile(codec: MoqtCodec): FuzzTarget {
   };
 }
 
-export const transportTargets: readonly FuzzTarget[] = [conversation, ...codecs.map(hostile)];
+export const transportTargets: readonly FuzzTarget[] = [
+  conversation,
+  ...(await Promise.all(everyCodec.filter(({ shared }) => !shared).map(hostile))),
+];

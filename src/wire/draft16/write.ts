@@ -64,10 +64,19 @@ export function encodeShared(
         writeReason(to, reason);
       });
     case "withdraw":
+      if (message.what === "unsubscribe-namespace" && dialect.namespaceStreams) throw onItsOwnStream(dialect);
       return encodeWithdrawal(message, dialect);
+    case "subscribe-namespace":
+    case "subscribe-tracks":
+      if (dialect.namespaceStreams) throw onItsOwnStream(dialect);
+      return encodeRequest(message, dialect);
     default:
       return encodeRequest(message, dialect);
   }
+}
+
+function onItsOwnStream({ draft }: MessageDialect): Error {
+  return unencodable("SUBSCRIBE_NAMESPACE has a stream of its own in this draft.", `${draft} §9.25`);
 }
 
 function encodeRequest(

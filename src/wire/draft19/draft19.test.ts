@@ -4,7 +4,7 @@ import { bytesOf, decodeMessage, errorOf, frame, hexOf, verdictOf } from "../dra
 import { draft18 } from "../draft18/index.ts";
 import type { ControlMessage, RangeFilter } from "../messages.ts";
 import { namespaceOf, trackOf } from "../names.ts";
-import { codecFor } from "../registry.ts";
+import { loadCodec } from "../registry.ts";
 import { draft19 } from "./index.ts";
 
 const track = trackOf(namespaceOf("a"), "b");
@@ -25,8 +25,8 @@ function subscribeWith(rangeFilters: readonly RangeFilter[]): ControlMessage {
 }
 
 describe("draft-19 among the drafts", () => {
-  it("is found by its version, and says by name what it can", () => {
-    expect(codecFor("moqt-19")).toBe(draft19);
+  it("is found by its version, and says by name what it can", async () => {
+    expect(await loadCodec("moqt-19")).toBe(draft19);
     expect(draft19.draft).toBe("draft-ietf-moq-transport-19");
     const differing = Object.entries(draft19.capabilities).filter(
       ([name, value]) => draft18.capabilities[name as keyof typeof draft18.capabilities] !== value,

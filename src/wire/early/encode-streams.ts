@@ -1,6 +1,6 @@
 /** Headers and object fields for sending on data streams of drafts 14 to 16. Payloads are the caller's to write, uncopied. */
 import type { FetchGap, MoqObject, SubgroupHeader } from "../objects.ts";
-import { writeQuicSized, writeQuicVarint } from "../quic-varint.ts";
+import { MAX_QUIC_VARINT, writeQuicSized, writeQuicVarint } from "../quic-varint.ts";
 import { addVarInt, subVarInt, type VarInt } from "../varint.ts";
 import { finish, newWriter, unencodable, type Writer, writeU8 } from "../writer.ts";
 import { at, type DataDialect, FETCH, FETCH_STREAM, STATUS, SUBGROUP } from "./data-types.ts";
@@ -160,6 +160,7 @@ export function encodeFetchGap(gap: FetchGap, dialect: DataDialect): Uint8Array<
     gap.kind === "non-existent" ? FETCH.endOfNonExistentRange : FETCH.endOfUnknownRange,
   );
   writeQuicVarint(writer, gap.group);
-  writeQuicVarint(writer, gap.object);
+  // "To the end of the group" is told by the largest id there is.
+  writeQuicVarint(writer, gap.object > MAX_QUIC_VARINT ? MAX_QUIC_VARINT : gap.object);
   return finish(writer);
 }
