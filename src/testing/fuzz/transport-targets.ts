@@ -9,6 +9,7 @@ import { connectionOver } from "../../transport/open-connection.ts";
 import type { MoqtCodec } from "../../wire/codec.ts";
 import { everyCodec } from "../../wire/every-codec.ts";
 import { namespaceOf, trackOf } from "../../wire/names.ts";
+import { supportedVersions } from "../../wire/registry.ts";
 import { relayHandlers, runScenario } from "../conversation.ts";
 import { FakeClock, settle } from "../fake-clock.ts";
 import type { StreamFault } from "../memory-pipe.ts";
@@ -64,31 +65,37 @@ function randomFaults(chance: Chance): Faults {
   return { chunking, stream: matches, delayMs: chance.pick([0, 0, 15]), loseDatagram: 2 + chance.below(4) };
 }
 
+// Loaded before any clock runs: a fake one does not wait for modules.
+await Promise.all(everyCodec.map(({ capabilities }) => loadMachine(capabilities)));
+
 const conversation: FuzzTarget = {
   name: "conversation over faults",
   weight: 4,
   async run(chance) {
     const clock = new FakeClock();
+    const versions = [chance.pick(supportedVersions)];
     const faults = randomFaults(chance);
     const wire = memoryTransport({ clock, faults, windowBytes: chance.pick([300, 4_096, 262_144]) });
     const promises = new Promises();
     let server: Connection | undefined;
     const accepting = accept(
       wire.server,
-      { clock },
+      { clock, versions },
       relayHandlers(promises.watch, () => server!),
     ).then((accepted) => {
       server = accepted;
       promises.watch(accepted.closed);
     });
     promises.watch(accepting);
-    const playing = connect(() => Promise.resolve(wire.client), { url: "https://relay.test/", clock }).then(
-      async (client) => {
-        promises.watch(client.closed);
-        await runScenario(client, promises.watch);
-        client.close();
-      },
-    );
+    const playing = connect(() => Promise.resolve(wire.client), {
+      url: "https://relay.test/",
+      clock,
+      versions,
+    }).then(async (client) => {
+      promises.watch(client.closed);
+      await runScenario(client, promises.watch);
+      client.close();
+    });
     promises.watch(playing);
     for (let turn = 0; turn < TURNS && (promises.pending > 0 || clock.pending > 0); turn++)
       await clock.run(TURN_MS);
