@@ -9,6 +9,7 @@ import type { Verified } from "../trust/types.ts";
 import { compareLocations, namespaceOf, trackOf } from "../wire/names.ts";
 import type { MoqObject } from "../wire/objects.ts";
 import { FakeJudge, objectAt } from "./fakes.ts";
+import { HOLD_ABOVE_OBJECTS, PENDING_MAX_OBJECTS } from "./limits.ts";
 import { TrackSequencer } from "./sequencer.ts";
 import { SourcePool } from "./source-pool.ts";
 import { TrackMerger } from "./track-merger.ts";
@@ -160,4 +161,55 @@ it("plays one clean track from two relays over whole sessions, although they are
   for (const url of NAMES) expect(merger.score(url)).toMatchObject({ junk: 0, unsigned: 0 });
   expect(merger.score(NAMES[0]!).good + merger.score(NAMES[1]!).good).toBe(expected.length);
   expect(merger.score(NAMES[0]!).duplicate + merger.score(NAMES[1]!).duplicate).toBeGreaterThan(0);
+}, 30_000);
+
+it("catches up by one fetch that is far faster than its manifests, and drops nothing of it", async () => {
+  const GROUPS = 30;
+  const PER_GROUP = 100;
+  const clock = new FakeClock(1_000_000);
+  const relay = sessionServer(clock, NAMES[0]!);
+  for (let group = 0; group < GROUPS; group++)
+    for (let object = 0; object < PER_GROUP; object++) await relay.publish(objectAt(group, object));
+  const judge = new FakeJudge();
+  const merger = new TrackMerger<Verified<MoqObject>>({ kind: "judged", judge }, { clock });
+  const sequencer = new TrackSequencer({ clock, start: { group: 0, object: 0 } });
+  let played = 0;
+  const refused: string[] = [];
+  merger.on("delivered", (delivery) => sequencer.deliver(delivery));
+  merger.on("rejected", ({ reason }) => refused.push(reason));
+  judge.on("truth", (truth) => sequencer.truth(truth));
+  sequencer.on("object", () => played++);
+  const pool = new SourcePool({
+    clock,
+    sources: NAMES.slice(0, 1),
+    provider: {
+      keep: (source, listener) =>
+        keepConnected({
+          clock,
+          connect: (signal) => connect(relay.dial, { url: source, clock, signal }),
+          onState: (state) => {
+            if (state.kind === "open") listener.open(state.connection);
+          },
+        }),
+    },
+  });
+  cleanUps.push(() => pool.close());
+  pool.addMergedTrack(VIDEO, merger, sequencer);
+  const ids = Array.from({ length: PER_GROUP }, (_, object) => object);
+  let most = 0;
+  for (let group = 0; group < GROUPS; group++) {
+    await quiet();
+    most = Math.max(most, merger.score(NAMES[0]!).pendingObjects);
+    judge.sign(group, ids, true);
+    await clock.run(20);
+  }
+  await quiet();
+  await clock.run(1_000);
+  await quiet();
+  expect(refused).toEqual([]);
+  expect(played).toBe(GROUPS * PER_GROUP);
+  expect(relay.fetches).toEqual(["0/0"]);
+  // It did pile up, and stopped where it should.
+  expect(most).toBeGreaterThan(HOLD_ABOVE_OBJECTS);
+  expect(most).toBeLessThanOrEqual(PENDING_MAX_OBJECTS);
 }, 30_000);
