@@ -45,6 +45,19 @@ test("nothing was missed where another peer brought it, where nothing played yet
     expect(told.at(-1)).toMatchObject({ type: "resumed", missed: [] });
 });
 
+test("the newest second of media is on its way rather than missed", () => {
+  for (const [coveredMs, missed] of [
+    [12_500, []],
+    [11_500, [{ startMs: 11_500, endMs: 13_000 }]],
+  ] as const) {
+    const { told, state, reports } = news(10_000, []);
+    reports.lost("objects", RELAY, undefined);
+    state.verified = [{ startMs: 0, endMs: coveredMs }];
+    reports.resumed("objects", RELAY, back);
+    expect(told.at(-1)).toMatchObject({ missed });
+  }
+});
+
 test("one address may be a relay and a manifest peer: they are lost apart", () => {
   const { told, reports } = news(0, []);
   reports.lost("objects", RELAY, undefined);

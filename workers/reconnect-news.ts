@@ -34,14 +34,19 @@ export class ReconnectNews {
     const key = `${kind} ${url}`;
     const edgeMs = this.#lost.get(key);
     this.#lost.delete(key);
-    // Live media come as time passes, so as much of it went by as the peer was away.
-    const missed =
-      edgeMs === undefined
-        ? []
-        : lacking({ startMs: edgeMs, endMs: edgeMs + awayMs }, this.#options.verified());
+    const missed = edgeMs === undefined ? [] : this.#missed({ startMs: edgeMs, endMs: edgeMs + awayMs });
     this.#options.emit({ type: "resumed", kind, url, cause, awayMs, attempts, missed });
   }
+
+  /** Live media come as time passes, so as much of it went by as the peer was away. */
+  #missed(range: TimeRange): TimeRange[] {
+    const lacks = lacking(range, this.#options.verified());
+    return lacks.filter(({ startMs, endMs }) => endMs < range.endMs || endMs - startMs > ON_ITS_WAY_MS);
+  }
 }
+
+/** Media at the live edge that are not there yet may just be on their way: an object is cut when its time is over. */
+export const ON_ITS_WAY_MS = 1_000;
 
 /** The stretches of `range` that none of `have` covers. */
 export function lacking(range: TimeRange, have: readonly TimeRange[]): TimeRange[] {
