@@ -190,3 +190,19 @@ test("a reader that gives up is let go with its reason", async () => {
   later.abort(given);
   await expect(reading).rejects.toBe(given);
 });
+
+test("a relay that fails, or does not go on, leaves it open whether a group is there: an error, and never an absence", async () => {
+  await publish(58, NEWEST);
+  // Signed, and on no relay that answers.
+  await broadcast.sign(NEWEST + 1);
+  const { track } = await deepTrack({ stallMs: 200 });
+  expect(await track.group(NEWEST + 1)).toBeUndefined();
+  const relay = broadcast.peer(RELAY_A).serve("video");
+  const answer = relay.fetch.bind(relay);
+  relay.fetch = async (request) => request.reject({ errorCode: 0, reason: "the disk" });
+  await expect(track.group(NEWEST + 1)).rejects.toMatchObject({ code: "request-rejected" });
+  relay.fetch = () => Promise.resolve();
+  await expect(track.group(NEWEST + 1)).rejects.toMatchObject({ code: "request-timeout", peer: RELAY_A });
+  relay.fetch = answer;
+  expect((await track.group(NEWEST))?.complete).toBe(true);
+});

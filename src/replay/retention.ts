@@ -17,8 +17,8 @@ import { dropParts } from "./segment-count.ts";
 import type { Evicted, GroupRange, TrackKey } from "./types.ts";
 import { inWriteTransaction } from "./write-batch.ts";
 
-/** Groups per step: about 8 MB of one-second groups, some 100 ms of the database's time. */
-const MAX_GROUPS_PER_STEP = 64;
+/** Groups per step, however small: a step is one transaction, and writes wait for it. One-second groups are limited by their bytes. */
+const MAX_GROUPS_PER_STEP = 256;
 
 /** And bytes per step, for groups that are large. At least one group goes per step. */
 const MAX_BYTES_PER_STEP = 16 * 1024 * 1024;
