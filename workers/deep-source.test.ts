@@ -206,3 +206,23 @@ test("a relay that fails, or does not go on, leaves it open whether a group is t
   relay.fetch = answer;
   expect((await track.group(NEWEST))?.complete).toBe(true);
 });
+
+test("what is stored in part is made whole as soon as somebody has the rest", async () => {
+  for (let group = 58; group <= NEWEST; group++) {
+    await broadcast.sign(group);
+    broadcast.serve(RELAY_A, group, (object) => (object.object === 3 ? undefined : object));
+  }
+  broadcast.peer(RELAY_B).serve("video");
+  const store = new MemoryStore();
+  const { track } = await deepTrack({ store });
+  expect((await track.group(58))?.complete).toBe(false);
+  await store.flush();
+  expect((await store.group(track.key, 58))?.complete).toBe(false);
+  // Nobody has more: the half is given, and not an error.
+  expect((await track.group(58))?.objects).toHaveLength(payloads(58).length - 1);
+  broadcast.serve(RELAY_B, 58);
+  expect(await track.group(58)).toMatchObject({ complete: true, from: "fetch" });
+  await store.flush();
+  expect(await store.group(track.key, 58)).toMatchObject({ complete: true });
+  expect(corrupt).toEqual([]);
+});
