@@ -57,7 +57,7 @@ export async function startForeignRelay(options: ForeignRelayOptions): Promise<F
   await writeFile(keyFile, certificate.keyPem, { mode: 0o600 });
   const port = await freeUdpPort();
   const args = definition.args({
-    ...{ port, certificateFile, keyFile },
+    ...{ port, folder: folder.path, certificateFile, keyFile },
     ...(clusterWith && { clusterWith }),
     ...(onlyDraft !== undefined && { onlyDraft }),
   });

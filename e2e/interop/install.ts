@@ -26,10 +26,15 @@ export function installCommand({ install, version }: PeerDefinition, root: strin
     const env = { GOBIN: join(root, "bin") };
     return { program: "go", args: ["install", `${install.package}@${version}`], env };
   }
-  const features = ["--no-default-features", "--features", install.features.join(",")];
+  const { crate, features, locked } = install;
   return {
     program: "cargo",
-    args: ["install", install.crate, "--version", `=${version}`, ...features, "--root", root],
+    args: [
+      ...["install", crate, "--version", `=${version}`, "--no-default-features"],
+      ...(features.length > 0 ? ["--features", features.join(",")] : []),
+      ...(locked ? ["--locked"] : []),
+      ...["--root", root],
+    ],
     env: {},
   };
 }

@@ -20,6 +20,11 @@ describe("the pinned versions", () => {
     expect(line).toMatch(/--root some\/folder$/);
   });
 
+  test("include all that it depends on where the crate's own lock can be used", () => {
+    expect(installCommand(peerNamed("moq-relay-ietf"), "some/folder").args).toContain("--locked");
+    expect(installCommand(relay, "some/folder").args).not.toContain("--locked");
+  });
+
   test("are what Go is told to install, into the folder that is given and nowhere else", () => {
     const peer = peerNamed("moq-go");
     const { program, args, env } = installCommand(peer, "some/folder");
@@ -39,7 +44,7 @@ describe("the pinned versions", () => {
 describe("every peer", () => {
   test("listens on loopback only, with the certificate it is given", () => {
     for (const peer of PEERS) {
-      const args = peer.args({ port: 4567, certificateFile: "c.pem", keyFile: "k.pem" });
+      const args = peer.args({ port: 4567, folder: "f", certificateFile: "c.pem", keyFile: "k.pem" });
       expect(args.join(" ")).toContain("127.0.0.1:4567");
       expect(args).toContain("c.pem");
       expect(args).toContain("k.pem");
@@ -48,9 +53,9 @@ describe("every peer", () => {
   });
 
   test("speaks one draft alone when it is restricted to it, where it can be", () => {
-    const restricted = { port: 1, certificateFile: "c", keyFile: "k", onlyDraft: 18 };
-    expect(relay.args(restricted).join(" ")).toContain("--listen-version moq-transport-18");
-    expect(relay.args({ port: 1, certificateFile: "c", keyFile: "k" }).join(" ")).not.toContain("version");
+    const start = { port: 1, folder: "f", certificateFile: "c", keyFile: "k" };
+    expect(relay.args({ ...start, onlyDraft: 18 }).join(" ")).toContain("--listen-version moq-transport-18");
+    expect(relay.args(start).join(" ")).not.toContain("version");
   });
 
   test("has a name that no other has", () => {
@@ -92,7 +97,7 @@ describe("the command line", () => {
   });
 
   test("names the peers there are when it is asked for none of them", () => {
-    expect(() => parseInteropOptions(["some-relay"])).toThrow(/There are: moq-relay, moq-go/);
+    expect(() => parseInteropOptions(["some-relay"])).toThrow(/There are: moq-relay, moq-relay-ietf, moq-go/);
     expect(() => parseInteropOptions([])).toThrow("Name one peer.");
     expect(() => parseInteropOptions(["moq-relay", "moq-go"])).toThrow("Name one peer.");
   });

@@ -4,6 +4,7 @@
  * A limit listed here never hides a mistake of ours: it holds for a scenario only when the peer refuses in the words given, and those words are
  * shown. What fails in any other way fails the run.
  */
+import { join } from "node:path";
 import type { Version } from "../../src/wire/codec.ts";
 
 export type Install =
@@ -12,12 +13,16 @@ export type Install =
       readonly crate: string;
       readonly features: readonly string[];
       readonly binary: string;
+      /** Whether the crate's own lock can be used. */
+      readonly locked: boolean;
     }
   /** `package` with all of its module at the pinned version, as `go install` takes it. */
   | { readonly tool: "go"; readonly package: string; readonly binary: string };
 
 export interface StartOptions {
   readonly port: number;
+  /** Its own, to keep files in; gone after the run. */
+  readonly folder: string;
   readonly certificateFile: string;
   readonly keyFile: string;
   /** Addresses of other nodes to cluster with. */
@@ -55,7 +60,8 @@ export interface PeerDefinition {
 const MOQ_RELAY: PeerDefinition = {
   name: "moq-relay",
   version: "0.17.10",
-  install: { tool: "cargo", crate: "moq-relay", features: ["noq"], binary: "moq-relay" },
+  // Its lock names versions that are not to be had, so what it depends on is resolved anew: only the crate itself is pinned.
+  install: { tool: "cargo", crate: "moq-relay", features: ["noq"], binary: "moq-relay", locked: false },
   drafts: ["moqt-19", "moqt-18", "moqt-17", "moqt-16", "moqt-15", "moqt-14"],
   path: "/",
   restricts: true,
@@ -79,6 +85,22 @@ const MOQ_RELAY: PeerDefinition = {
   },
 };
 
+const MOQ_RELAY_IETF: PeerDefinition = {
+  name: "moq-relay-ietf",
+  version: "0.8.0",
+  install: { tool: "cargo", crate: "moq-relay-ietf", features: [], binary: "moq-relay-ietf", locked: true },
+  drafts: ["moqt-18"],
+  path: "/",
+  restricts: false,
+  clusters: false,
+  args: ({ port, folder, certificateFile, keyFile }) => [
+    ...["--bind", `127.0.0.1:${port}`, "--tls-cert", certificateFile, "--tls-key", keyFile],
+    // Two relays with the same file are one cluster.
+    ...["--coordinator-file", join(folder, "coordinator.json")],
+  ],
+  limits: {},
+};
+
 const MOQ_GO: PeerDefinition = {
   name: "moq-go",
   // It has no releases: the commit is the version, and Go checks what it gets against its checksum database.
@@ -96,7 +118,7 @@ const MOQ_GO: PeerDefinition = {
   limits: {},
 };
 
-export const PEERS: readonly PeerDefinition[] = [MOQ_RELAY, MOQ_GO];
+export const PEERS: readonly PeerDefinition[] = [MOQ_RELAY, MOQ_RELAY_IETF, MOQ_GO];
 
 /** Throws Error with the names there are. */
 export function peerNamed(name: string): PeerDefinition {
