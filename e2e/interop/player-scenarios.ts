@@ -10,13 +10,15 @@ import { generateSeed, importSeed } from "../../src/trust/keys.ts";
 import { supportedVersions } from "../../src/wire/registry.ts";
 import { DemoPage } from "../support/demo-page.ts";
 import type { ForeignRelay } from "./foreign-relay.ts";
-import { expectThat, type RelayTwist, type Scenario, type Stage } from "./scenario.ts";
+import { expectThat, FOREIGN_DRAFT, type RelayTwist, type Scenario, type Stage } from "./scenario.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 const BROADCAST = "countersign/interop";
 /** A page from Vite's sources takes seconds to load on a busy machine, and the first group must have begun. */
 const LIVE_TIMEOUT_MS = 45_000;
 const POLL_MS = 100;
+/** With which a player says that it cannot come to terms with a peer. */
+const CANNOT_TALK = ["version-unsupported", "connect-failed", "session-closed"];
 
 const splitPlayer: Scenario = {
   name: "player in Chromium, split over two relays",
@@ -64,6 +66,31 @@ const negotiatingPlayer: Scenario = {
     const demo = await play(stage, query);
     await demo.waitForProgress(2);
     return `offered ${offered.join(", ")}; plays`;
+  },
+};
+
+const strangerToPlayer: Scenario = {
+  name: "player in Chromium, a relay that speaks none of our drafts",
+  skip: ({ name, restricts }) => (restricts ? undefined : `${name} cannot be restricted to one draft`),
+  async run(stage) {
+    const stranger = await stage.startRelay({ onlyDraft: FOREIGN_DRAFT });
+    const page = await openDemo(
+      stage,
+      new URLSearchParams({
+        broadcast: BROADCAST,
+        objects: stranger.url,
+        manifests: stranger.url,
+        root: "00".repeat(32),
+        hash: stranger.certificateHashHex,
+      }),
+    );
+    const said = (): Promise<string> =>
+      page.evaluate(() => globalThis.player?.error?.code ?? globalThis.player?.state ?? "nothing");
+    await poll(LIVE_TIMEOUT_MS, async () => CANNOT_TALK.includes(await said()), said);
+    const sources = await page.evaluate(() =>
+      globalThis.player?.stats?.sources.map(({ state, error }) => `${state} ${error?.code ?? ""}`),
+    );
+    return `the page says ${await said()}; of its source: ${[...new Set(sources)].join(", ") || "nothing"}`;
   },
 };
 
@@ -143,15 +170,9 @@ async function broadcastOver(
 
 /** Opens the demo page and waits until it plays at the live edge. */
 async function play(stage: Stage, query: URLSearchParams): Promise<DemoPage> {
-  const site = await serveSources(() => false, { port: 0, quiet: true, watch: false });
-  stage.atEnd(() => site.close());
-  const browser = await chromium.launch({ ...launchOptions("chromium"), handleSIGINT: false });
-  stage.atEnd(() => browser.close());
-  const page = await browser.newPage();
-  // tsx names functions with a helper that pages do not have.
-  await page.addInitScript("globalThis.__name = (named) => named;");
-  const demo = new DemoPage(page, site.url);
-  await page.goto(`${site.url}?${query.toString()}`);
+  const page = await openDemo(stage, query);
+  // Not opened by itself: this one has no probe in it.
+  const demo = new DemoPage(page, page.url());
   await poll(
     LIVE_TIMEOUT_MS,
     async () => (await demo.state()) === "live",
@@ -159,6 +180,18 @@ async function play(stage: Stage, query: URLSearchParams): Promise<DemoPage> {
   );
   await demo.waitForProgress(0.5, LIVE_TIMEOUT_MS);
   return demo;
+}
+
+async function openDemo(stage: Stage, query: URLSearchParams): Promise<Page> {
+  const site = await serveSources(() => false, { port: 0, quiet: true, watch: false });
+  stage.atEnd(() => site.close());
+  const browser = await chromium.launch({ ...launchOptions("chromium"), handleSIGINT: false });
+  stage.atEnd(() => browser.close());
+  const page = await browser.newPage();
+  // tsx names functions with a helper that pages do not have.
+  await page.addInitScript("globalThis.__name = (named) => named;");
+  await page.goto(`${site.url}?${query.toString()}`);
+  return page;
 }
 
 async function everySourceCarries(demo: DemoPage, urls: readonly string[]): Promise<void> {
@@ -204,5 +237,6 @@ export const PLAYER_SCENARIOS: readonly Scenario[] = [
   splitPlayer,
   playerLosesRelay,
   negotiatingPlayer,
+  strangerToPlayer,
   clusterPlayer,
 ];

@@ -16,6 +16,9 @@ export interface Scenario {
   run(stage: Stage): Promise<string>;
 }
 
+/** Newer than any we speak, and known to relays that can be restricted. */
+export const FOREIGN_DRAFT = 20;
+
 /** How a relay for one scenario alone differs from the shared one. */
 export interface RelayTwist {
   readonly clusterWith?: readonly string[];
@@ -91,4 +94,13 @@ export class Stage {
 /** Throws Error with `what` when it does not hold. */
 export function expectThat(holds: boolean, what: string): asserts holds {
   if (!holds) throw new Error(what);
+}
+
+export function where(location: { readonly group: unknown; readonly object: unknown } | undefined): string {
+  return location === undefined ? "unknown" : `${location.group}/${location.object}`;
+}
+
+/** Throws Error with what came when it is not what should have. */
+export function expectSame(actual: readonly string[], expected: readonly string[]): void {
+  expectThat(actual.join(" ") === expected.join(" "), `There came ${actual.join(" ") || "nothing"}.`);
 }

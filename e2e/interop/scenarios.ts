@@ -1,10 +1,10 @@
 /** The protocol scenarios: our client and publisher with somebody else's relay between them. */
 import { CountersignError } from "../../src/errors.ts";
 import type { Goaway } from "../../src/transport/connection.ts";
-import { fetchingByGroup } from "../../src/transport/groupwise-fetch.ts";
 import { trackOf } from "../../src/wire/names.ts";
 import { supportedVersions } from "../../src/wire/registry.ts";
-import { expectThat, type Scenario } from "./scenario.ts";
+import { FETCH_SCENARIOS } from "./fetch-scenarios.ts";
+import { expectSame, expectThat, FOREIGN_DRAFT, type Scenario, where } from "./scenario.ts";
 import { GROUP_OBJECTS, groupPlaces } from "./test-publisher.ts";
 import { Watcher } from "./watcher.ts";
 
@@ -41,9 +41,6 @@ const chosenDraft: Scenario = {
   },
 };
 
-/** Newer than any we speak, and known to the relay. */
-const FOREIGN_DRAFT = 20;
-
 const noCommonDraft: Scenario = {
   name: "a relay that speaks none of our drafts",
   skip: ({ name, restricts }) => (restricts ? undefined : `${name} cannot be restricted to one draft`),
@@ -76,6 +73,34 @@ const publishAndSubscribe: Scenario = {
   },
 };
 
+const otherDrafts: Scenario = {
+  name: "publish in this draft, subscribe in the others",
+  skip: ({ name, drafts }) =>
+    drafts.filter((draft) => supportedVersions.includes(draft)).length > 1
+      ? undefined
+      : `${name} and we have one draft in common`,
+  async run(stage) {
+    const { publisher } = await stage.publisher();
+    const track = publisher.track(TRACK);
+    const others = supportedVersions.filter(
+      (draft) => draft !== stage.draft && stage.peer.drafts.includes(draft),
+    );
+    const watchers: Watcher[] = [];
+    for (const draft of others) {
+      const subscriber = await stage.connect({}, stage.relay, [draft]);
+      const watcher = new Watcher();
+      watchers.push(watcher);
+      await subscriber.subscribe({ track }, watcher);
+    }
+    for (const group of [0, 1]) publisher.putGroup(TRACK, group);
+    for (const watcher of watchers) {
+      await watcher.until(...groupPlaces(0, 1));
+      watcher.check(TRACK);
+    }
+    return `the same bytes in ${others.join(", ")}`;
+  },
+};
+
 const lateSubscriber: Scenario = {
   name: "late subscriber",
   async run(stage) {
@@ -103,91 +128,6 @@ const lateSubscriber: Scenario = {
     late.check(TRACK);
     expectThat(!late.has("0/0") && !late.has("1/0"), `It sent what was before: ${late.places.join(" ")}.`);
     return "from the object after the largest on";
-  },
-};
-
-/** A publisher and a subscriber with groups 0, 1 and 2 through the relay, so that it may have them at hand. */
-async function warmed(stage: Parameters<Scenario["run"]>[0]) {
-  const { publisher } = await stage.publisher();
-  const track = publisher.track(TRACK);
-  const subscriber = await stage.connect();
-  const watcher = new Watcher();
-  const subscription = await subscriber.subscribe({ track }, watcher);
-  for (const group of [0, 1, 2]) publisher.putGroup(TRACK, group);
-  await watcher.until(...groupPlaces(0, 1, 2));
-  return { publisher, track, subscriber, subscription };
-}
-
-const fetchOneGroup: Scenario = {
-  name: "fetch, one group",
-  async run(stage) {
-    const { track, subscriber } = await warmed(stage);
-    const fetched = new Watcher();
-    await subscriber.fetch({ track, start: { group: 1, object: 0 }, end: { group: 1 } }, fetched);
-    fetched.check(TRACK);
-    expectSame(fetched.places, groupPlaces(1));
-    return "the whole group";
-  },
-};
-
-const fetchRange: Scenario = {
-  name: "fetch, several groups",
-  async run(stage) {
-    const { track, subscriber } = await warmed(stage);
-    const fetched = new Watcher();
-    await subscriber.fetch({ track, start: { group: 0, object: 1 }, end: { group: 2, object: 0 } }, fetched);
-    fetched.check(TRACK);
-    expectSame(fetched.places, ["0/1", "0/2", ...groupPlaces(1), "2/0"]);
-    return "0/1 to 2/0";
-  },
-};
-
-const joiningFetch: Scenario = {
-  name: "joining fetch",
-  async run(stage) {
-    const { publisher, track } = await warmed(stage);
-    const joined = await stage.connect();
-    const live = new Watcher();
-    const subscription = await joined.subscribe({ track, filter: { type: "largest-object" } }, live);
-    const fetched = new Watcher();
-    await joined.joiningFetch({ subscription, start: { relative: 1 } }, fetched);
-    publisher.putGroup(TRACK, 3);
-    await live.until(...groupPlaces(3));
-    fetched.check(TRACK);
-    expectSame(fetched.places, groupPlaces(1, 2));
-    return "the group before, and all up to the largest";
-  },
-};
-
-/** As the player's dialer does it: a fetch that the relay does not support is asked again group by group. */
-const playersFetches: Scenario = {
-  name: "joining fetch and several groups, as the player asks",
-  async run(stage) {
-    const { track, subscriber, subscription } = await warmed(stage);
-    const player = fetchingByGroup(subscriber);
-    const fetched = new Watcher();
-    await player.fetch({ track, start: { group: 0, object: 1 }, end: { group: 2, object: 0 } }, fetched);
-    fetched.check(TRACK);
-    expectSame(fetched.places, ["0/1", "0/2", ...groupPlaces(1), "2/0"]);
-    // The subscription that is joined must have begun with something published.
-    subscription.cancel();
-    const viewer = fetchingByGroup(await stage.connect());
-    const late = await viewer.subscribe({ track, filter: { type: "largest-object" } }, new Watcher());
-    const joined = new Watcher();
-    await viewer.joiningFetch({ subscription: late, start: { relative: 1 } }, joined);
-    joined.check(TRACK);
-    expectSame(joined.places, groupPlaces(1, 2));
-    return "all of both, group by group where the relay wants it so";
-  },
-};
-
-const trackStatus: Scenario = {
-  name: "track status",
-  async run(stage) {
-    const { track, subscriber } = await warmed(stage);
-    const { largest } = await subscriber.trackStatus(track);
-    expectThat(largest?.group === 2, `It says that the largest is ${where(largest)}.`);
-    return `largest ${where(largest)}`;
   },
 };
 
@@ -396,14 +336,6 @@ const cluster: Scenario = {
   },
 };
 
-function where(location: { readonly group: unknown; readonly object: unknown } | undefined): string {
-  return location === undefined ? "unknown" : `${location.group}/${location.object}`;
-}
-
-function expectSame(actual: readonly string[], expected: readonly string[]): void {
-  expectThat(actual.join(" ") === expected.join(" "), `There came ${actual.join(" ") || "nothing"}.`);
-}
-
 async function within<T>(promise: Promise<T>, late: () => string): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const tooLate = new Promise<never>((_, reject) => {
@@ -421,12 +353,9 @@ export const PROTOCOL_SCENARIOS: readonly Scenario[] = [
   chosenDraft,
   noCommonDraft,
   publishAndSubscribe,
+  otherDrafts,
   lateSubscriber,
-  fetchOneGroup,
-  fetchRange,
-  joiningFetch,
-  playersFetches,
-  trackStatus,
+  ...FETCH_SCENARIOS,
   namespaces,
   subscribeError,
   forward,
