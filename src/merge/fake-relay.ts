@@ -31,6 +31,8 @@ export class FakeRelay {
   hasTrack = true;
   /** False: FORWARD 0 is refused as NOT_SUPPORTED, as moq-relay 0.17 does. */
   knowsStandby = true;
+  /** False: an update ends the subscription, refused as NOT_SUPPORTED, as moq-relay-ietf 0.8 does. */
+  knowsUpdates = true;
   /** Requests get no answer. */
   mute = false;
   up = true;
@@ -197,6 +199,10 @@ export class FakeRelay {
           update: async (parameters) => {
             await Promise.resolve();
             this.#demandForward(parameters.forward);
+            if (!this.knowsUpdates) {
+              subscriber.end({ reason: "update-failed" });
+              throw new CountersignError("request-rejected", "Update failed.", { protocolCode: 0x3 });
+            }
             subscriber.forward = parameters.forward ?? subscriber.forward;
           },
           cancel: () => subscriber.end({ reason: "cancelled" }),

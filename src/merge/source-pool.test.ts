@@ -374,6 +374,22 @@ describe("SourcePool, redundancy", () => {
     expect(holes).toEqual([]);
   });
 
+  it("subscribes anew where a relay stands by but cannot be woken", async () => {
+    const { air, start, relays, log, played, holes, expected } = broadcast(["a", "b"], { redundancy: 1 });
+    relays[1]!.knowsUpdates = false;
+    start();
+    await settle();
+    await air(7);
+    expect(relays[1]!.sentObjects).toBe(0);
+    relays[0]!.kill();
+    await settle();
+    expect(relays[1]!.subscribes).toBe(2);
+    await air(8);
+    expect(log).not.toContain("b request-rejected");
+    expect(played).toEqual(expected(0, 15));
+    expect(holes).toEqual([]);
+  });
+
   it("drops the subscription of a relay that cannot be told to pause, and takes it up again when it is needed", async () => {
     const { air, start, relays, pool, log, played, expected } = broadcast(["a", "b"], { redundancy: 2 });
     relays[0]!.knowsStandby = false;

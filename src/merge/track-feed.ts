@@ -95,7 +95,7 @@ export class TrackFeed {
 
   /**
    * FORWARD 1 or 0: a source that stands by is subscribed and costs no media bytes. Not every relay can do that (moq-relay 0.17 answers NOT_SUPPORTED); such a
-   * one is not subscribed while it stands by, and asked as soon as it is needed.
+   * one is not subscribed while it stands by, and asked as soon as it is needed. One that cannot change a subscription (moq-relay-ietf 0.8) gets a new one.
    */
   setForward(forward: boolean): void {
     if (this.#closed || forward === this.#forward) return;
@@ -112,11 +112,12 @@ export class TrackFeed {
           void this.#join(subscription, true);
       },
       (thrown: unknown) => {
-        // A relay that cannot change a subscription can still make a new one.
-        if (this.#closed || subscription !== this.#subscription) return;
+        // A relay that cannot change a subscription can still make a new one. The news that it ended may have come first.
+        const current = this.#subscription ?? subscription;
+        if (this.#closed || this.#asking || subscription !== current) return;
         this.#subscription = undefined;
         subscription.cancel();
-        this.#refused(thrown, forward);
+        this.#refused(thrown, forward, true);
       },
     );
   }
@@ -153,7 +154,7 @@ export class TrackFeed {
       );
     } catch (thrown) {
       this.#asking = false;
-      if (!this.#closed) this.#refused(thrown, forward);
+      if (!this.#closed) this.#refused(thrown, forward, false);
       return;
     }
     this.#asking = false;
@@ -243,8 +244,9 @@ export class TrackFeed {
     }
   }
 
-  #refused(thrown: unknown, forward: boolean): void {
-    if (!forward && isNotSupported(thrown)) {
+  /** NOT_SUPPORTED says what a relay is, not that something is wrong with it: what it cannot do is done without. */
+  #refused(thrown: unknown, forward: boolean, update: boolean): void {
+    if (isNotSupported(thrown) && (update || !forward)) {
       if (this.#forward) this.#askNow();
       return;
     }
@@ -259,6 +261,7 @@ export class TrackFeed {
   }
 
   #retry(): void {
+    this.#cancelRetry?.();
     this.#cancelRetry = this.#options.clock.setTimer(this.#backoff.next(), () => {
       this.#cancelRetry = undefined;
       void this.#subscribe();
