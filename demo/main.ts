@@ -2,6 +2,7 @@
 import { CountersignError, createPlayer, type Player, type PlayerState } from "../src/index.ts";
 import { loadConfig, optionsFromAddress } from "./config.ts";
 import { byId, setText } from "./dom.ts";
+import { ClipPanel } from "./ui/clip-panel.ts";
 import { Controls } from "./ui/controls.ts";
 import { DvrBar } from "./ui/dvr-bar.ts";
 import { offerEvidence } from "./ui/evidence.ts";
@@ -67,6 +68,7 @@ async function main(): Promise<void> {
   const facts = new Facts();
   const controls = new Controls(player, video, bar);
   listen(player, log, names, bar);
+  new ClipPanel(player, bar, (text, tone) => log.add(text, tone));
   offerEvidence(player, (text) => log.add(text, "bad"));
 
   setInterval(() => {

@@ -49,12 +49,14 @@ function leaveWorkerToTheApp(): Plugin {
 interface Output {
   readonly entry: string;
   readonly file: string;
+  /** What is imported when it is needed becomes files of its own, named by its modules; else it is bundled. */
+  readonly lazy?: boolean;
   readonly external: readonly (string | RegExp)[];
 }
 
 const OUTPUTS: readonly Output[] = [
   // One hls.js for the app and us.
-  { entry: "src/index.ts", file: "index.js", external: ["hls.js"] },
+  { entry: "src/index.ts", file: "index.js", lazy: true, external: ["hls.js"] },
   // A worker has no import map and no bundler of its own: it must be whole.
   { entry: "workers/client.worker.ts", file: "client.worker.js", external: [] },
   { entry: "src/testing/index.ts", file: "testing.js", external: [/^node:/] },
@@ -62,7 +64,7 @@ const OUTPUTS: readonly Output[] = [
   { entry: "src/trust/cli/main.ts", file: "cli.js", external: [/^node:/] },
 ];
 
-function configuration({ entry, file, external }: Output): InlineConfig {
+function configuration({ entry, file, lazy, external }: Output): InlineConfig {
   return {
     root: ROOT,
     configFile: false,
@@ -77,7 +79,10 @@ function configuration({ entry, file, external }: Output): InlineConfig {
       sourcemap: true,
       lib: { entry: join(ROOT, entry), formats: ["es"], fileName: () => file },
       // `minify` above spares whitespace in ES libraries, for the app's bundler to see annotations; it sees the worker never.
-      rolldownOptions: { external: [...external], output: { codeSplitting: false, minify: true } },
+      rolldownOptions: {
+        external: [...external],
+        output: lazy ? { chunkFileNames: "[name].js", minify: true } : { codeSplitting: false, minify: true },
+      },
     },
   };
 }

@@ -8,7 +8,9 @@ export type {
 } from "./errors.ts";
 export { CountersignError } from "./errors.ts";
 export type { RejectReason, SourceScore, SourceState } from "./merge/types.ts";
+export type { ExportOptions, ExportProgress } from "./playback/export.ts";
 export type { EncryptionOptions, KeyInput } from "./playback/key-options.ts";
+export type { SeekOutcome } from "./playback/navigation.ts";
 export { createPlayer } from "./playback/player.ts";
 export type { PeerInput, PlayerOptions, TrustOptions } from "./playback/player-options.ts";
 export type { PlaybackStats, Player, PlayerEvents, PlayerStats } from "./playback/player-types.ts";

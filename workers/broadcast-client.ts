@@ -10,6 +10,7 @@ import { CATALOG_TRACK_NAME } from "../src/catalog/types.ts";
 import type { Clock } from "../src/clock.ts";
 import { CountersignError, toCountersignError } from "../src/errors.ts";
 import type { SourcePool } from "../src/merge/source-pool.ts";
+import type { RecordingPart, RecordingPlan } from "../src/recording/assemble.ts";
 import { openReplayStore } from "../src/replay/open-replay-store.ts";
 import type { ReplayStore } from "../src/replay/types.ts";
 import type {
@@ -21,6 +22,7 @@ import type {
   ResourceResponse,
   SeekAnswer,
   SeekRequest,
+  TimeRange,
   WorkerApi,
   WorkerEvent,
   WorkerStats,
@@ -30,6 +32,7 @@ import type { VerifiedCatalog } from "../src/trust/catalog-trust.ts";
 import { encodeEvidence } from "../src/trust/evidence.ts";
 import { KeyRing } from "../src/trust/key-ring.ts";
 import { type Namespace, namespaceKey, namespaceOf, trackOf } from "../src/wire/names.ts";
+import type { VarInt } from "../src/wire/varint.ts";
 import { AppSource } from "./app-source.ts";
 import { BackgroundFill } from "./background-fill.ts";
 import { CatalogReader } from "./catalog-reader.ts";
@@ -40,8 +43,10 @@ import { EdgeNews } from "./edge-news.ts";
 import { HeldRequests } from "./held-requests.ts";
 import { keepKeys } from "./kept-keys.ts";
 import { KeptPosition } from "./kept-position.ts";
+import { keepRanges, keptRanges } from "./kept-ranges.ts";
 import { Playing } from "./playing.ts";
 import { NOTHING_REACHABLE, type Reachable } from "./reach.ts";
+import { type CatalogProof, proofOf, recordingPart, recordingPlan } from "./recorder.ts";
 import { RelayDiscovery } from "./relay-discovery.ts";
 import { Rewind } from "./rewind.ts";
 import { keepCatalog, readCatalog } from "./stored-broadcast.ts";
@@ -94,6 +99,7 @@ export class BroadcastClient implements WorkerApi {
   #announced: Playing | undefined;
   #status: ClientStatus | undefined;
   #reachable: Reachable = NOTHING_REACHABLE;
+  #keptRanges: readonly TimeRange[] = [];
   readonly #edge: EdgeNews;
   #playhead: PlayheadReport | undefined;
   #position: KeptPosition | undefined;
@@ -178,8 +184,7 @@ export class BroadcastClient implements WorkerApi {
   }
 
   async seek(request: SeekRequest): Promise<SeekAnswer> {
-    const playing = this.#playing;
-    if (!playing) throw new CountersignError("range-unavailable", "There is nothing to play yet.");
+    const playing = this.#current();
     // What the live list still has, and has for some time yet, needs no list of its own.
     const liveFromMs = playing.live ? playing.startMs : undefined;
     if (liveFromMs !== undefined && request.targetMs >= liveFromMs + playing.times.groupMs)
@@ -190,6 +195,25 @@ export class BroadcastClient implements WorkerApi {
 
   leaveExcerpt(): void {
     this.#rewind.leave();
+  }
+
+  async recordingPlan(range: TimeRange): Promise<RecordingPlan> {
+    const playing = this.#current();
+    return await recordingPlan(playing, this.#namespace, playing.proof, range);
+  }
+
+  async recordingPart(track: string, group: VarInt): Promise<RecordingPart> {
+    return await recordingPart(this.#current(), track, group);
+  }
+
+  async keep(ranges: readonly TimeRange[]): Promise<readonly TimeRange[]> {
+    this.#keptRanges = await keepRanges(this.#store, this.#current(), ranges);
+    return this.#keptRanges;
+  }
+
+  #current(): Playing {
+    if (this.#playing) return this.#playing;
+    throw new CountersignError("range-unavailable", "There is nothing to play yet.");
   }
 
   async evidence(): Promise<Uint8Array<ArrayBuffer> | undefined> {
@@ -272,13 +296,13 @@ export class BroadcastClient implements WorkerApi {
     }
     this.#status?.catalogProblem(undefined);
     this.#catalogDigest = digest;
-    if (this.#peers) this.#play(catalog.object.payload, catalog.streamId, this.#peers);
+    if (this.#peers) this.#play(proofOf(catalog), catalog.streamId, this.#peers);
   }
 
   // ---- playing ----
 
   #play(
-    catalog: Uint8Array,
+    proof: CatalogProof,
     streamId: Uint8Array,
     pools: { manifests: SourcePool; objects: SourcePool } | undefined,
   ): Playing | undefined {
@@ -287,7 +311,8 @@ export class BroadcastClient implements WorkerApi {
     try {
       playing = new Playing(
         {
-          catalog,
+          catalog: proof.payload,
+          proof,
           streamId,
           namespace: this.#namespace,
           keyRing: this.#keyRing,
@@ -325,7 +350,7 @@ export class BroadcastClient implements WorkerApi {
       const track = trackOf(this.#namespace, CATALOG_TRACK_NAME);
       const stored = await readCatalog(this.#store, this.#namespace, track, this.#keyRing);
       if (!stored || this.#playing) return;
-      const playing = this.#play(stored.payload, stored.streamId, undefined);
+      const playing = this.#play(stored.proof, stored.streamId, undefined);
       if (!playing) return;
       const answer = await this.#openStored(playing).catch((thrown: unknown) => {
         this.#drop(playing);
@@ -469,7 +494,9 @@ export class BroadcastClient implements WorkerApi {
 
   async #refreshReachable(): Promise<void> {
     try {
-      this.#reachable = (await this.#playing?.reach.now()) ?? this.#reachable;
+      const playing = this.#playing;
+      this.#reachable = (await playing?.reach.now()) ?? this.#reachable;
+      if (playing && this.#store) this.#keptRanges = await keptRanges(this.#store, playing);
     } catch {
       // The figures keep what was known; the store tells of its own troubles.
     }
@@ -500,6 +527,7 @@ export class BroadcastClient implements WorkerApi {
       reachable: this.#reachable,
       verified: this.#verified.all,
       trustRanges: this.#trustRanges.collect(this.#verified.all, this.#playing, this.#clock.now()),
+      kept: this.#keptRanges,
       backfill: this.#fill?.stats,
       storage: await this.#store?.estimate().catch(() => undefined),
     });

@@ -18,6 +18,7 @@ export interface StatsInput {
   readonly epochMs: number | undefined;
   readonly edge: { readonly edgeMs: number; readonly atMs: number } | undefined;
   readonly reachable: Reachable;
+  readonly kept: readonly TimeRange[];
   readonly verified: readonly TimeRange[];
   readonly trustRanges: readonly TrustRange[];
   readonly storage: StoreEstimate | undefined;
@@ -89,6 +90,7 @@ export function collectStats(input: StatsInput): WorkerStats {
       delivered: total(({ counts }) => counts.deliveredBytes),
     },
     ...input.reachable,
+    kept: input.kept,
     storage: input.storage,
     ...(input.backfill && { backfill: input.backfill }),
     verified: input.verified,

@@ -25,6 +25,7 @@ import type { ReadableTrack } from "./excerpt.ts";
 import { learnTimes } from "./learn-times.ts";
 import { type BroadcastTimes, choosePlayableTracks, timesOf } from "./playable-tracks.ts";
 import { Reach } from "./reach.ts";
+import type { CatalogProof } from "./recorder.ts";
 import { StoredTrack } from "./stored-broadcast.ts";
 import { type Decryption, openAll, openerOf } from "./track-decryption.ts";
 import { type TrackListener, TrackPipeline } from "./track-pipeline.ts";
@@ -35,6 +36,8 @@ const HELD_AHEAD = 60;
 
 export interface PlayingOptions {
   readonly catalog: Uint8Array;
+  /** What proves it, for whoever gets a recording. */
+  readonly proof: CatalogProof;
   readonly streamId: Uint8Array;
   readonly namespace: Namespace;
   readonly keyRing: KeyRing;
@@ -131,6 +134,15 @@ export class Playing {
       },
     });
     if (pools) for (const pipeline of this.pipelines) pipeline.attach(pools.manifests, pools.objects);
+  }
+
+  get proof(): CatalogProof {
+    return this.#options.proof;
+  }
+
+  /** What is stored is not what is played. */
+  get isEncrypted(): boolean {
+    return this.#tracks.some(({ opener }) => opener !== undefined);
   }
 
   get pipelines(): readonly TrackPipeline[] {

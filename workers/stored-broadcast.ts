@@ -16,6 +16,7 @@ import type { KeyRing } from "../src/trust/key-ring.ts";
 import { type FullTrackName, type Namespace, namespaceKey } from "../src/wire/names.ts";
 import type { MoqObject } from "../src/wire/objects.ts";
 import { canonical, type VarInt } from "../src/wire/varint.ts";
+import type { CatalogProof } from "./recorder.ts";
 
 /** The kept catalog, as it is encoded. */
 interface CatalogRecord {
@@ -30,6 +31,7 @@ interface CatalogRecord {
 export interface StoredCatalog {
   readonly payload: Uint8Array;
   readonly streamId: Uint8Array;
+  readonly proof: CatalogProof;
 }
 
 const EMPTY = new Uint8Array(0);
@@ -98,7 +100,10 @@ export async function readCatalog(
     { track: catalogTrack, keyRing },
   );
   const [verified] = verdict.objects;
-  return verified && verdict.streamId ? { payload: verified.payload, streamId: verdict.streamId } : undefined;
+  if (!verified || !verdict.streamId) return undefined;
+  const { payload } = verified;
+  const proof = { group: object.group, object: object.object, payload, evidence: record.evidence };
+  return { payload, streamId: verdict.streamId, proof };
 }
 
 export interface StoredTrackOptions {

@@ -1,6 +1,8 @@
 /** What an app sees of a player while it plays. Times are ms since the broadcast's epoch unless said otherwise. */
 import type { CountersignError } from "../errors.ts";
+import type { Recording } from "../recording/assemble.ts";
 import type { PlayerState, TimeRange, TrackDescription, WorkerEvent, WorkerStats } from "../rpc/protocol.ts";
+import type { ExportOptions } from "./export.ts";
 import type { SeekOutcome } from "./navigation.ts";
 
 /** What the page knows of playback itself. */
@@ -89,6 +91,17 @@ export interface Player {
   seekToMediaTime(mediaMs: number): void;
   /** To a time of day, by the broadcast's own clock. Throws like {@link seekToMediaTime}. */
   seek(date: Date): void;
+  /**
+   * A stretch of the broadcast, stored or fetched, as one fragmented MP4 that any player opens, and beside it the manifests that prove it (`countersign verify FILE --manifests FILE
+   * --root KEY`). Whole groups are taken, so it may begin a little before `from`; what is missing is in `holes`. Rejects with `range-unavailable` when there is nothing,
+   * `media-unsupported` for encrypted broadcasts, `destroyed` when the signal is aborted, `invalid-options`, `storage-failed` or `worker-failed`.
+   */
+  export(options: ExportOptions): Promise<Recording>;
+  /**
+   * Keeps these stretches (media times in ms) in the store beyond age and budget, also after a reload, in place of those kept before; `[]` lets go of all. Keeps what is
+   * stored, and what will be; fetches nothing by itself. Resolves with what is kept. Rejects with `storage-unavailable`, `invalid-options` or `worker-failed`.
+   */
+  keep(ranges: readonly TimeRange[]): Promise<readonly TimeRange[]>;
   /**
    * When the signer was caught with two truths for one place: the proof, as a file that anybody who knows the root keys can check with `countersign verify`. Undefined
    * otherwise. Rejects with CountersignError `worker-failed` or `destroyed`.

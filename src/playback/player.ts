@@ -6,6 +6,7 @@
  */
 import { CountersignError, toCountersignError } from "../errors.ts";
 import { Emitter } from "../events.ts";
+import type { Recording } from "../recording/assemble.ts";
 import { connectWorker, type WorkerClient } from "../rpc/connect.ts";
 import type {
   OpenOptions,
@@ -17,6 +18,7 @@ import type {
 } from "../rpc/protocol.ts";
 import { Attachment, checkMediaSupport } from "./attach.ts";
 import { EdgeClock } from "./edge-clock.ts";
+import { type ExportOptions, exportRange } from "./export.ts";
 import { TICK_MS } from "./latency-controller.ts";
 import { makeWorker } from "./make-worker.ts";
 import { Navigation, nothingAt, type SeekOutcome } from "./navigation.ts";
@@ -172,6 +174,15 @@ class WorkerPlayer implements Player {
 
   seek(date: Date): void {
     this.seekToMediaTime(this.#mediaTimeOf(date));
+  }
+
+  async export(options: ExportOptions): Promise<Recording> {
+    const range = { startMs: this.#mediaTimeOf(options.from), endMs: this.#mediaTimeOf(options.to) };
+    return await exportRange(this.#client, range, options);
+  }
+
+  async keep(ranges: readonly TimeRange[]): Promise<readonly TimeRange[]> {
+    return await this.#client.keep(ranges);
   }
 
   async exportEvidence(): Promise<Blob | undefined> {

@@ -148,6 +148,18 @@ class FedWorker implements WorkerApi {
     // There is none.
   }
 
+  recordingPlan(): Promise<never> {
+    return Promise.reject(new CountersignError("internal", "This worker records nothing."));
+  }
+
+  recordingPart(): Promise<never> {
+    return this.recordingPlan();
+  }
+
+  keep(): Promise<never> {
+    return this.recordingPlan();
+  }
+
   stats(): Promise<never> {
     return Promise.reject(new CountersignError("internal", "This worker keeps no statistics."));
   }

@@ -2,6 +2,8 @@
 import { proxy, type Remote, transfer, wrap } from "comlink";
 import { CountersignError, toCountersignError } from "../errors.ts";
 import { Emitter } from "../events.ts";
+import type { RecordingPart, RecordingPlan } from "../recording/assemble.ts";
+import type { VarInt } from "../wire/varint.ts";
 import { carryErrorCodes } from "./error-transfer.ts";
 import type {
   OpenOptions,
@@ -10,6 +12,7 @@ import type {
   ResourceResponse,
   SeekAnswer,
   SeekRequest,
+  TimeRange,
   WorkerApi,
   WorkerEvent,
   WorkerStats,
@@ -100,6 +103,18 @@ export class WorkerClient {
   /** Not answered, not awaited. */
   leaveExcerpt(): void {
     this.#tell(() => this.#api.leaveExcerpt());
+  }
+
+  recordingPlan(range: TimeRange): Promise<RecordingPlan> {
+    return this.#call(() => this.#api.recordingPlan(range));
+  }
+
+  recordingPart(track: string, group: VarInt): Promise<RecordingPart> {
+    return this.#call(() => this.#api.recordingPart(track, group));
+  }
+
+  keep(ranges: readonly TimeRange[]): Promise<readonly TimeRange[]> {
+    return this.#call(async () => await this.#api.keep(ranges));
   }
 
   evidence(): Promise<Uint8Array<ArrayBuffer> | undefined> {

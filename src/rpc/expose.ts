@@ -23,6 +23,12 @@ export function exposeWorker(api: WorkerApi, endpoint?: WorkerEndpoint): void {
     stats: () => api.stats(),
     seek: (request) => api.seek(request),
     leaveExcerpt: () => api.leaveExcerpt(),
+    recordingPlan: (range) => api.recordingPlan(range),
+    async recordingPart(track, group) {
+      const part = await api.recordingPart(track, group);
+      return transfer(part, [part.data]);
+    },
+    keep: (ranges) => api.keep(ranges),
     evidence: () => api.evidence(),
     close: () => api.close(),
   };

@@ -6,10 +6,12 @@
  */
 import type { ErrorData } from "../errors.ts";
 import type { SourceScore, SourceState } from "../merge/types.ts";
+import type { RecordingPart, RecordingPlan } from "../recording/assemble.ts";
 import type { StoreEstimate } from "../replay/types.ts";
 import type { BaseKey } from "../trust/secure-objects/derive.ts";
 import type { KeyRequest } from "../trust/secure-objects/track-keys.ts";
 import type { TrustState } from "../trust/types.ts";
+import type { VarInt } from "../wire/varint.ts";
 
 /** A peer as the app names it. */
 export interface PeerOptions {
@@ -190,6 +192,8 @@ export interface WorkerStats {
   readonly fetchable: readonly TimeRange[];
   /** Between the oldest and the newest that can be had, and nobody has it. */
   readonly missing: readonly TimeRange[];
+  /** What the viewer keeps; see Player.keep. */
+  readonly kept: readonly TimeRange[];
 }
 
 /** Everything the worker tells unasked, in order. */
@@ -313,6 +317,12 @@ export interface WorkerApi {
   seek(request: SeekRequest): Promise<SeekAnswer>;
   /** The live list is read again: an excerpt that was read before is let go. */
   leaveExcerpt(): void;
+  /** What of this stretch can be recorded. Rejects with `range-unavailable` or `storage-failed`. */
+  recordingPlan(range: TimeRange): Promise<RecordingPlan>;
+  /** One group of a track, verified; its buffer is transferred. Rejects when it cannot be told whether anybody has it. */
+  recordingPart(track: string, group: VarInt): Promise<RecordingPart>;
+  /** Keeps these stretches of the broadcast beyond age and budget, also after a reload, in place of those kept before. Resolves with what is kept. */
+  keep(ranges: readonly TimeRange[]): Promise<readonly TimeRange[]>;
   /** Proof that the signer contradicted itself, as the file of docs/manifest-format.md; undefined while there is none. */
   evidence(): Promise<Uint8Array<ArrayBuffer> | undefined>;
   close(): Promise<void>;

@@ -5,6 +5,8 @@
  */
 import { parseArgs } from "node:util";
 import { CountersignError, toCountersignError } from "../../errors.ts";
+import { isSidecar } from "../../recording/sidecar.ts";
+import { verifyExport } from "../../recording/verify-export.ts";
 import { utf8Encode } from "../../utf8.ts";
 import { namespaceOf, trackOf } from "../../wire/names.ts";
 import { fromHex, hex } from "../bytes.ts";
@@ -39,7 +41,7 @@ export const USAGE = `countersign: keys, signed files and evidence
   sign FILE --key SEED --namespace a/b --track NAME --out FILE
            [--delegation FILE] [--object-bytes N]
                                             sign a file; the manifests lie beside it
-  verify FILE --manifests FILE --root PUB   check a recording against its manifests
+  verify FILE --manifests FILE --root PUB   check a signed file, or what a player exported
   verify FILE --root PUB                    check evidence of equivocation
            [--delegation FILE] [--revocation FILE] [--succession FILE]
                                             statements about keys that the checker knows (repeatable)
@@ -192,7 +194,12 @@ async function verify(args: readonly string[], on: Surroundings): Promise<void> 
       on.print(`  issued ${timeText(manifest.issuedAtMs)}, signed by ${hex(key.publicKey)}, from ${source}`);
     return;
   }
-  const verdict = await verifyRecording(file, await on.readFile(manifests), ring);
+  const beside = await on.readFile(manifests);
+  if (isSidecar(beside)) {
+    await verifyExported(file, beside, ring, on);
+    return;
+  }
+  const verdict = await verifyRecording(file, beside, ring);
   on.print(
     `Good: ${verdict.bytes} bytes in ${verdict.objects} objects of ${trackText(verdict.track)}, signed ${timeText(verdict.issuedAtMs)}.`,
   );
@@ -202,6 +209,23 @@ async function verify(args: readonly string[], on: Surroundings): Promise<void> 
       "This is a part of the recording: its end is missing.",
     );
   }
+}
+
+/** A file that a player exported: a stretch of a broadcast, which may have holes. */
+async function verifyExported(
+  file: Uint8Array,
+  manifests: Uint8Array,
+  ring: KeyRing,
+  on: Surroundings,
+): Promise<void> {
+  const verdict = await verifyExport(file, manifests, ring);
+  const names = verdict.tracks.map(trackText).join(" and ");
+  on.print(
+    `Good: ${verdict.bytes} bytes in ${verdict.objects} objects of ${names} (stream ${hex(verdict.streamId)}).`,
+  );
+  for (const { track, first, last } of verdict.missing)
+    on.print(`  Not in the file: groups ${first} to ${last} of ${trackText(track)}.`);
+  if (verdict.incomplete > 0) on.print(`  Not whole: ${verdict.incomplete} of ${verdict.groups} groups.`);
 }
 
 async function print(args: readonly string[], on: Surroundings): Promise<void> {
