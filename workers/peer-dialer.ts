@@ -39,6 +39,8 @@ export class PeerDialer {
   readonly #options: PeerDialerOptions;
   readonly #kept = new Set<PersistentConnection>();
   readonly #hashes = new Map<string, readonly Uint8Array[]>();
+  /** By address: found out once, where nothing is negotiated, a draft need not be searched for again. */
+  readonly #spoken = new Map<string, Version>();
 
   constructor(options: PeerDialerOptions) {
     this.#options = options;
@@ -63,19 +65,22 @@ export class PeerDialer {
           maxMs: REDIAL_MAX_MS,
           connect: async (signal, newUri) => {
             // The same origin as a relay that redirects has the same certificate.
-            const open = async (url: string) =>
-              fetchingByGroup(
-                await connect(dial, {
-                  url,
-                  versions,
-                  clock,
-                  signal,
-                  connectTimeoutMs: CONNECT_TIMEOUT_MS,
-                  liveness: {},
-                  ...(tokens && { tokens }),
-                  ...(certificateHashes.length > 0 && { certificateHashes }),
-                }),
-              );
+            const open = async (url: string) => {
+              const spokenBefore = this.#spoken.get(url);
+              const connection = await connect(dial, {
+                url,
+                versions,
+                clock,
+                signal,
+                connectTimeoutMs: CONNECT_TIMEOUT_MS,
+                liveness: {},
+                ...(spokenBefore && { spokenBefore }),
+                ...(tokens && { tokens }),
+                ...(certificateHashes.length > 0 && { certificateHashes }),
+              });
+              this.#spoken.set(url, connection.version as Version);
+              return fetchingByGroup(connection);
+            };
             const home = await open(newUri === "" ? source : redirectTarget(source, newUri, redirects));
             return followingRedirects(home, { connect: open, policy: redirects });
           },

@@ -44,6 +44,8 @@ export interface ConnectOptions extends SessionSettings {
   readonly connectTimeoutMs?: number;
   /** Tokens that authorize the session itself (SETUP), beside those that `tokens` gives. */
   readonly authorizationTokens?: readonly AuthToken[];
+  /** What the peer was found to speak before: tried first where nothing is negotiated. */
+  readonly spokenBefore?: Version;
   readonly signal?: AbortSignal;
 }
 
@@ -68,7 +70,8 @@ export async function connect(
 ): Promise<Connection> {
   const { url, signal, clock = systemClock, connectTimeoutMs = CONNECT_TIMEOUT_MS } = options;
   const versions = options.versions ?? supportedVersions;
-  const attempts = candidates(versions);
+  const { spokenBefore } = options;
+  const attempts = candidates(spokenBefore ? [spokenBefore, ...versions] : versions);
   signal?.throwIfAborted();
   const giveUp = new AbortController();
   const abort = () => giveUp.abort(signal?.reason);

@@ -119,6 +119,14 @@ describe("where nothing is negotiated", () => {
     connection.close();
   });
 
+  test("what a peer was found to speak before comes first", async () => {
+    const dial = memoryDial((server) => void accept(server, { versions: ["moqt-19"] }, {}));
+    const versions = ["moqt-18", "moqt-19"] as const;
+    const connection = await connect(dial, { url: URL, versions, spokenBefore: "moqt-19" });
+    expect(connection.version).toBe("moqt-19");
+    connection.close();
+  });
+
   test("a peer that says it speaks none of ours gives an error with what it named", async () => {
     const closeCode = sessionErrors["version-negotiation-failed"];
     const dial = peerThat((port) => port.close({ closeCode, reason: "we speak moqt-07 and 0xff000009" }));
