@@ -112,6 +112,7 @@ export function optionsFromAddress(params: URLSearchParams): Partial<PlayerOptio
     replay: replayFromAddress(params) ?? true,
     ...(params.has("redirects") && { redirects: { origins: list(params, "redirects") } }),
     ...(params.has("token") && { authorization: tokensFrom(list(params, "token")) }),
+    ...(params.has("redundancy") && { redundancy: Number(params.get("redundancy")) }),
     ...(params.has("discover") && { discover: true }),
     ...(params.has("draft") && { versions: list(params, "draft") }),
   };

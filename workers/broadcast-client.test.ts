@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { systemClock } from "../src/clock.ts";
 import { TrackSigner } from "../src/publish/signer.ts";
 import { MemoryStore } from "../src/replay/memory-store.ts";
+import { storedTrackKey } from "../src/replay/track-key.ts";
 import type { ReplayStore } from "../src/replay/types.ts";
 import type { OpenOptions } from "../src/rpc/protocol.ts";
 import { signDelegation } from "../src/trust/delegation.ts";
@@ -30,16 +31,21 @@ afterEach(async () => {
 async function open(
   change: Partial<OpenOptions> = {},
   store?: ReplayStore,
+  opened?: Promise<void>,
 ): Promise<{ client: BroadcastClient; log: EventLog }> {
   const client = new BroadcastClient({
     dial: broadcast.dial,
     clock: systemClock,
-    openStore: async () => ({ store: store ?? new MemoryStore(), warning: undefined }),
+    openStore: async () => {
+      await opened;
+      return { store: store ?? new MemoryStore(), warning: undefined };
+    },
   });
   clients.push(client);
   const { port1, port2 } = new MessageChannel();
   const log = new EventLog(port2);
-  await client.open(
+  // Resolves when the store is open; the session is under way before.
+  const opening = client.open(
     {
       broadcast: BROADCAST,
       objects: [{ url: RELAY_A }, { url: RELAY_B }],
@@ -53,6 +59,7 @@ async function open(
     } as OpenOptions,
     port1,
   );
+  if (opened === undefined) await opening;
   return { client, log };
 }
 
@@ -334,6 +341,46 @@ test("a revocation that was seen once is known to the next session, whatever its
   const { log } = await open({ roots: [root.publicKey] }, unclosable(store));
   const refused = await log.until("state", ({ error }) => error?.code === "manifest-key-revoked");
   expect(refused.state).toBe("waiting");
+});
+
+test("a catalog that was signed before the one an earlier session kept is not played: a reload is no way back", async () => {
+  const store = new MemoryStore();
+  await broadcast.publishCatalog();
+  await publish(FIRST);
+  await (await open({}, unclosable(store))).log.until("ready");
+  await store.flush();
+  // Fresh enough to begin with, for a viewer who remembers nothing.
+  broadcast = new MemoryBroadcast(key);
+  broadcast.restartSigner(-60_000);
+  await broadcast.publishCatalog();
+  await publish(FIRST + 1);
+  const { log } = await open({}, unclosable(store));
+  const refused = await log.until("state", ({ error }) => error?.code === "manifest-rollback");
+  expect(refused.state).toBe("waiting");
+  // The signer itself is heard as soon as somebody carries it.
+  broadcast.restartSigner(1_000);
+  await broadcast.publishCatalog();
+  await publish(FIRST + 2);
+  await log.until("ready", ({ live }) => live);
+});
+
+test("a catalog that is here before the store is open waits for it, so that what is played is kept from the first object on", async () => {
+  const store = new MemoryStore();
+  let openStore: () => void = () => undefined;
+  const opened = new Promise<void>((resolve) => {
+    openStore = resolve;
+  });
+  await broadcast.publishCatalog();
+  await publish(FIRST);
+  const { log } = await open({}, store, opened);
+  // The catalog has come and was proven by then: its peers are long connected.
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  expect(log.all.some(({ type }) => type === "ready")).toBe(false);
+  openStore();
+  await log.until("ready");
+  await store.flush();
+  const video = storedTrackKey(broadcast.streamId, trackOf(namespaceOf(...BROADCAST), "video"));
+  expect(await store.ranges(video)).toEqual([{ first: FIRST, last: FIRST }]);
 });
 
 test("closing a client ends requests that were waiting for something to play", async () => {

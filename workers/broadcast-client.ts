@@ -35,6 +35,7 @@ import { type Namespace, namespaceKey, namespaceOf, trackOf } from "../src/wire/
 import type { VarInt } from "../src/wire/varint.ts";
 import { AppSource } from "./app-source.ts";
 import { BackgroundFill } from "./background-fill.ts";
+import { CatalogFloor } from "./catalog-floor.ts";
 import { CatalogReader } from "./catalog-reader.ts";
 import { ClientPeers } from "./client-peers.ts";
 import { collectStats } from "./client-stats.ts";
@@ -94,6 +95,7 @@ export class BroadcastClient implements WorkerApi {
   #discovery: RelayDiscovery | undefined;
   #catalog: CatalogReader | undefined;
   #catalogDigest: string | undefined;
+  #floor: CatalogFloor | undefined;
   #playing: Playing | undefined;
   /** The page was told to read the presentation. */
   #announced: Playing | undefined;
@@ -125,6 +127,7 @@ export class BroadcastClient implements WorkerApi {
     this.#namespace = namespaceOf(...options.broadcast);
     this.#position = new KeptPosition(this.#namespace, this.#clock);
     this.#keyRing = await KeyRing.create(options.roots);
+    this.#floor = new CatalogFloor(this.#namespace, this.#keyRing);
     const peers = new ClientPeers({
       ...this.#environment,
       options,
@@ -284,8 +287,13 @@ export class BroadcastClient implements WorkerApi {
   async #onCatalog(catalog: VerifiedCatalog): Promise<void> {
     // Pipelines are given the store when they are made: one that began without would keep nothing for as long as it lives.
     await this.#opening;
+    const older = await this.#floor?.refuses(this.#store, catalog);
     // Nor is it known before what earlier sessions learnt about keys.
     if (this.#closed || this.#catalog?.current !== catalog) return;
+    if (older) {
+      this.#status?.catalogProblem(older);
+      return;
+    }
     if (this.#store) keepCatalog(this.#store, this.#namespace, catalog);
     // The same catalog is signed anew every few seconds.
     const digest = `${String(catalog.streamId)}/${String(catalog.digest)}`;

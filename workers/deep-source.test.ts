@@ -179,6 +179,40 @@ test("nothing is believed that the pinned keys did not sign", async () => {
   await expect(track.group(58)).rejects.toMatchObject({ name: "CountersignError" });
 });
 
+test("forged objects beside genuine evidence are not played, whatever digests the store keeps of them", async () => {
+  await publish(58, NEWEST);
+  const store = new MemoryStore();
+  const { track } = await deepTrack({ store });
+  await track.group(58);
+  const genuine = await store.group(track.key, 58);
+  const forged = (at: readonly number[]) => {
+    const objects = genuine!.objects.map((object, i) =>
+      at.includes(i) ? { ...object, payload: object.payload.map((byte) => byte ^ 1) } : object,
+    );
+    const lying = new MemoryStore();
+    // What a disk gives back that somebody wrote to: the store's own digests would match.
+    lying.group = async () => ({ ...genuine!, objects });
+    return new DeepTrack({
+      track: media,
+      streamId: broadcast.streamId,
+      keyRing,
+      store: lying,
+      app: undefined,
+      fetch: undefined,
+      onCorrupt: ({ code }) => corrupt.push(code),
+    });
+  };
+  expect((await forged([]).group(58))?.complete).toBe(true);
+  const all = genuine!.objects.map((_, i) => i);
+  await expect(forged(all).group(58)).rejects.toMatchObject({ code: "store-corrupt" });
+  // The one manifest that is kept proves the group as a whole: of a group with one forgery nothing can be told apart.
+  const rest = await forged([2])
+    .group(58)
+    .catch(() => undefined);
+  expect(rest?.objects.map(({ object }) => object) ?? []).not.toContain(2);
+  expect(corrupt).toEqual(["store-corrupt", "store-corrupt"]);
+});
+
 test("a reader that gives up is let go with its reason", async () => {
   await publish(58, NEWEST);
   const { track } = await deepTrack();

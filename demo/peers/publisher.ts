@@ -3,11 +3,11 @@ import { systemClock } from "../../src/clock.ts";
 import { toCountersignError } from "../../src/errors.ts";
 import { GroupCutter } from "../../src/publish/group-cutter.ts";
 import { connect } from "../../src/transport/connect.ts";
-import { importSeed } from "../../src/trust/keys.ts";
 import { report, runPeer } from "./cluster/child.ts";
 import { loadClip } from "./input/load-clip.ts";
 import { Origin } from "./publisher/origin.ts";
 import { PUBLISHER_USAGE, type PublisherFlags, parsePublisherFlags } from "./publisher/publisher-flags.ts";
+import { onNewKeys, readSignerKeys } from "./publisher/signer-keys.ts";
 import { dial } from "./webtransport/client.ts";
 
 /** Pause before a lost relay is dialed again. One publisher, one relay: no storm to avoid, so it is short and fixed. */
@@ -16,8 +16,14 @@ const REDIAL_MS = 500;
 /** Dialing a port where nobody listens takes QUIC's own time-out; this is shorter, so that a restarted relay is found soon. */
 const CONNECT_TIMEOUT_MS = 2000;
 
+interface Relay {
+  readonly url: string;
+  readonly certificateHashes: readonly Uint8Array[];
+}
+
 async function stayConnected(
   origin: Origin,
+  { url, certificateHashes }: Relay,
   flags: PublisherFlags,
   stop: AbortSignal,
   onFirst: () => void,
@@ -27,8 +33,8 @@ async function stayConnected(
       const connection = await connect(
         dial,
         {
-          url: flags.relay,
-          certificateHashes: flags.certificateHashes,
+          url,
+          certificateHashes,
           ...(flags.drafts && { versions: flags.drafts }),
           connectTimeoutMs: CONNECT_TIMEOUT_MS,
           liveness: {},
@@ -40,20 +46,26 @@ async function stayConnected(
       const close = (): void => connection.close(0, "publisher stops");
       stop.addEventListener("abort", close);
       await connection.publishNamespace(origin.namespace);
-      report({ type: "log", text: `publishing ${flags.broadcast.join("/")} to ${flags.relay}` });
+      report({ type: "log", text: `publishing ${flags.broadcast.join("/")} to ${url}` });
       onFirst();
       const { error } = await connection.closed;
       stop.removeEventListener("abort", close);
-      if (!stop.aborted) report({ type: "log", text: `lost ${flags.relay}: ${error?.message ?? "closed"}` });
+      if (!stop.aborted) report({ type: "log", text: `lost ${url}: ${error?.message ?? "closed"}` });
     } catch (thrown) {
       if (!stop.aborted)
         report({
           type: "log",
-          text: `cannot reach ${flags.relay}: ${toCountersignError(thrown, "connect-failed").message}`,
+          text: `cannot reach ${url}: ${toCountersignError(thrown, "connect-failed").message}`,
         });
     }
     if (!stop.aborted) await new Promise((resolve) => setTimeout(resolve, REDIAL_MS));
   }
+}
+
+async function signerKeysOf({ publishManifests, seed, delegations }: PublisherFlags) {
+  if (!publishManifests || !seed) return undefined;
+  const hex = { seed: Buffer.from(seed).toString("hex"), delegations, successions: [], revocations: [] };
+  return await readSignerKeys(hex);
 }
 
 await runPeer(async (stop) => {
@@ -70,11 +82,19 @@ await runPeer(async (stop) => {
     clock: systemClock,
     chunks: flags.publishChunks,
     encryption: flags.encryption,
-    signingKey: flags.publishManifests && flags.seed ? await importSeed(flags.seed) : undefined,
+    signerKeys: await signerKeysOf(flags),
+    streamId: flags.streamId,
   });
+  onNewKeys((keys) => void origin.setKeys(keys));
   const finished = new AbortController();
   const end = AbortSignal.any([stop, finished.signal]);
-  const connected = stayConnected(origin, flags, end, () => report({ type: "ready" }));
+  const main = { url: flags.relay, certificateHashes: flags.certificateHashes };
+  const connected = [
+    stayConnected(origin, main, flags, end, () => report({ type: "ready" })),
+    ...flags.alsoRelays.map(({ url, certificateHash }) =>
+      stayConnected(origin, { url, certificateHashes: [certificateHash] }, flags, end, () => undefined),
+    ),
+  ];
   await origin.run({
     startupDelayMs: flags.startupDelayMs,
     historyMs: flags.historyMs,
@@ -82,5 +102,5 @@ await runPeer(async (stop) => {
     signal: end,
   });
   finished.abort();
-  await connected;
+  await Promise.all(connected);
 });

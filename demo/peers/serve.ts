@@ -45,7 +45,7 @@ function peerOf(relay: RelayHandle, kind: DemoPeer["kind"]): DemoPeer {
 function peers(cluster: Cluster): DemoPeer[] {
   return [
     ...cluster.relays.map((relay) => peerOf(relay, "objects")),
-    peerOf(cluster.manifestPeer, "manifests"),
+    ...cluster.manifestPeers.map((peer) => peerOf(peer, "manifests")),
   ];
 }
 

@@ -53,7 +53,8 @@ async function start(): Promise<void> {
   running.push(server.close);
   for (const relay of cluster.relays)
     say(`  relay ${relay.name}            ${relay.url}  (chunks, not trusted)`);
-  say(`  manifest peer M    ${cluster.manifestPeer.url}  (signed manifests)`);
+  for (const { name, url } of cluster.manifestPeers)
+    say(`  manifest peer ${name}    ${url}  (signed manifests)`);
   say(`\n  Ctrl-C ends everything.\n\n  Open ${server.url}\n`);
 }
 

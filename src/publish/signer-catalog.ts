@@ -45,8 +45,8 @@ export class CatalogSigner {
   }
 
   /** As {@link TrackSigner.setKey}: from the next signing on. */
-  setKey(key: SigningKey, keyStatements: Partial<KeyStatements>): Promise<void> {
-    return this.#signer.setKey(key, keyStatements);
+  setKey(key: SigningKey, keyStatements: Partial<KeyStatements>, fromMs?: number): Promise<void> {
+    return this.#signer.setKey(key, keyStatements, fromMs);
   }
 
   /** Signs `catalog`, the encoded document. Wait for one before the next. */

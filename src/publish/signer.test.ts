@@ -3,6 +3,7 @@ import { signDelegation } from "../trust/delegation.ts";
 import { MANIFEST_AAD, openEnvelope } from "../trust/envelope.ts";
 import { keys, ManualClock, mediaObject, START_MS, STREAM_ID, VIDEO } from "../trust/fixtures.ts";
 import { KeyRing } from "../trust/key-ring.ts";
+import type { SigningKey } from "../trust/keys.ts";
 import { SignedTrackTrust } from "../trust/track-trust.ts";
 import { generateStreamId, type SignedManifest, TrackSigner, type TrackSignerOptions } from "./signer.ts";
 
@@ -125,6 +126,33 @@ describe("TrackSigner", () => {
     const opened = published.map(({ envelope }) => openEnvelope(envelope, MANIFEST_AAD));
     expect(opened.map(({ keyStatements }) => keyStatements.delegation.length)).toEqual([0, 1, 0, 0, 1]);
     expect(opened.map(({ kid }) => kid)).toEqual([keys.root.kid, ...Array(4).fill(keys.signer.kid)]);
+    for (const { envelope } of published) expect((await trust.offer("m", envelope)).accepted).toBe(true);
+    expect(trust.truth(7)?.completion?.objectCount).toBe(5);
+  });
+
+  it("tells of a new key before it takes over, and takes it at the time that was named, so that a rotation leaves no gap", async () => {
+    const { clock, published, signer, trust } = await setUp({ key: keys.signer });
+    const fromMs = START_MS + 1_000;
+    const delegate = (key: SigningKey, notBeforeMs: number, serial: number) =>
+      signDelegation(keys.root, {
+        publicKey: key.publicKey,
+        namespacePrefix: VIDEO.namespace,
+        notBeforeMs,
+        notAfterMs: START_MS + 3_600_000,
+        serial,
+      });
+    const [old, next] = [await delegate(keys.signer, 0, 1), await delegate(keys.stranger, fromMs, 2)];
+    await signer.setKey(keys.signer, { delegation: [old] });
+    await signer.add(objects[0]!);
+    await signer.setKey(keys.stranger, { delegation: [old, next] }, fromMs);
+    for (const object of objects.slice(1)) {
+      await signer.add({ ...object, last: object.object === 4 });
+      clock.advance(400);
+    }
+    const opened = published.map(({ envelope }) => openEnvelope(envelope, MANIFEST_AAD));
+    const [before, after] = [keys.signer.kid, keys.stranger.kid];
+    expect(opened.map(({ kid }) => kid)).toEqual([before, before, before, before, after]);
+    expect(opened.map(({ keyStatements }) => keyStatements.delegation.length)).toEqual([1, 2, 0, 0, 2]);
     for (const { envelope } of published) expect((await trust.offer("m", envelope)).accepted).toBe(true);
     expect(trust.truth(7)?.completion?.objectCount).toBe(5);
   });

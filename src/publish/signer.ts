@@ -94,6 +94,7 @@ export class TrackSigner {
   readonly #batchMs: number;
   #keys: { readonly key: SigningKey; readonly statements: Partial<KeyStatements> };
   #keysAreNew = false;
+  #nextKey: { readonly key: SigningKey; readonly fromMs: number } | undefined;
   #catalogDigest: Uint8Array | undefined;
   #state: ChainState;
   #open: OpenGroup | undefined;
@@ -158,12 +159,14 @@ export class TrackSigner {
   }
 
   /**
-   * From the next manifest on, signs with this key and sends these statements: at once, and then in the first and the closing manifest of each group. To rotate, call it at or
-   * after the time from which the new key's delegation holds; also to spread a revocation, with the same key.
+   * From the next manifest on sends these statements, at once and then in the first and the closing manifest of each group; and signs with this key what is issued from `fromMs` on (ms since
+   * 1970; absent: at once). To rotate without a gap, call it before the time from which the new key's delegation holds, and give that time: a delegation with a higher serial
+   * replaces the one before it at that instant. Also to spread a revocation, with the same key.
    */
-  setKey(key: SigningKey, keyStatements: Partial<KeyStatements>): Promise<void> {
+  setKey(key: SigningKey, keyStatements: Partial<KeyStatements>, fromMs = 0): Promise<void> {
     return this.#enqueue(async () => {
-      this.#keys = { key, statements: keyStatements };
+      this.#keys = { key: this.#keys.key, statements: keyStatements };
+      this.#nextKey = { key, fromMs };
       this.#keysAreNew = true;
     });
   }
@@ -238,6 +241,11 @@ export class TrackSigner {
       freshForMs: this.#freshForMs,
       catalogDigest: this.#catalogDigest,
     });
+    if (this.#nextKey !== undefined && this.#nextKey.fromMs <= issuedAtMs) {
+      this.#keys = { key: this.#nextKey.key, statements: this.#keys.statements };
+      this.#nextKey = undefined;
+      this.#keysAreNew = true;
+    }
     const { key, statements } = this.#keys;
     const carriesStatements = this.#keysAreNew || open.manifests === 0 || completion !== undefined;
     const envelope = await sealEnvelope(key, MANIFEST_AAD, payload, carriesStatements ? statements : {});

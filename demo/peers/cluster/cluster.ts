@@ -9,11 +9,12 @@ import { createSocket } from "node:dgram";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { generateSeed, importSeed } from "../../../src/trust/keys.ts";
+import type { SigningKey } from "../../../src/trust/keys.ts";
 import type { FaultName } from "../faults/fault.ts";
 import { createCertificate } from "../webtransport/certificates.ts";
 import type { RelayStats } from "./messages.ts";
 import { PeerProcess } from "./peer-process.ts";
+import { makeSigning } from "./signing.ts";
 
 export interface ClusterOptions {
   /** Namespace fields joined by "/"; default "countersign/demo". */
@@ -36,6 +37,12 @@ export interface ClusterOptions {
   readonly flags?: Readonly<Record<string, readonly string[]>>;
   /** Processes that are made but not started, by the same names. */
   readonly hold?: readonly string[];
+  /** Names of the manifest peers, to all of which the signer publishes; default M. */
+  readonly manifestPeers?: readonly string[];
+  /** The signer signs with a key of its own, which the pinned root delegated to. Change it with `changeKeys`. */
+  readonly delegated?: boolean;
+  /** The last manifest peer is fed by a second signer with the same key and stream ("twin"): two truths under one name. */
+  readonly twin?: boolean;
   /** Encrypts the broadcast; the keys are random, and in {@link Cluster.keys}. */
   readonly encryption?: ClusterEncryption;
   /** A second broadcast through the same relays, unsigned: what a relay that mixes broadcasts has at hand. */
@@ -75,7 +82,11 @@ export interface ClusterPlayerOptions {
 
 export interface Cluster {
   readonly relays: readonly RelayHandle[];
+  /** The first manifest peer. */
   readonly manifestPeer: RelayHandle;
+  readonly manifestPeers: readonly RelayHandle[];
+  /** The key that the player pins. */
+  readonly root: SigningKey;
   readonly signer: PeerProcess;
   readonly publishers: readonly PeerProcess[];
   readonly epochMs: number;
@@ -193,12 +204,10 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
         .flatMap(({ url, certificateHash }) => ["--directory", `${url}#${certificateHash}`]);
     const origins = originPlaces.map((place) => makeRelay(place, meetAt(place)));
     const relays = [...origins, ...edgePlaces.map((place) => makeRelay(place, [...meetAt(place), "--edge"]))];
-    const manifestPeer = makeRelay(await placeRelay("M"), []);
-
-    const seed = generateSeed();
-    const key = await importSeed(seed);
-    const seedFile = join(folder, "signer.seed");
-    await writeFile(seedFile, Buffer.from(seed).toString("hex"), { mode: 0o600 });
+    const manifestPlaces = await Promise.all((options.manifestPeers ?? ["M"]).map(placeRelay));
+    const manifestPeers = manifestPlaces.map((place) => makeRelay(place, []));
+    const manifestPeer = manifestPeers[0]!;
+    const signing = await makeSigning(folder, broadcast, options.delegated ?? false);
 
     const common = [
       "--epoch",
@@ -210,12 +219,19 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     const keys = options.encryption && randomKeys(options.encryption.keys ?? 1);
     const encrypted = options.encryption && keys ? encryptionFlags(options.encryption, keys) : [];
     const to = (relay: RelayHandle): string[] => ["--relay", relay.url, "--cert-hash", relay.certificateHash];
-    const signer = add("signer", "publisher.ts", [
-      ...to(manifestPeer),
+    const signed = [
       ...common,
       ...encrypted,
-      ...["--broadcast", broadcast, "--publish-manifests", "--publish-chunks=false", "--seed", seedFile],
-    ]);
+      ...["--broadcast", broadcast, "--publish-manifests", "--publish-chunks=false"],
+      ...signing.flags,
+      ...(options.twin ? signing.streamFlags : []),
+    ];
+    const twinPeer = options.twin ? manifestPeers.at(-1) : undefined;
+    const alsoTo = manifestPeers
+      .filter((peer) => peer !== manifestPeer && peer !== twinPeer)
+      .flatMap(({ url, certificateHash }) => ["--also-relay", `${url}#${certificateHash}`]);
+    const signer = add("signer", "publisher.ts", [...to(manifestPeer), ...alsoTo, ...signed]);
+    const twins = twinPeer ? [add("twin", "publisher.ts", [...to(twinPeer), ...signed])] : [];
     const publishers = origins.map((relay) =>
       add(`publisher-${relay.name}`, "publisher.ts", [
         ...to(relay),
@@ -239,15 +255,18 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
         )
       : [];
 
-    progress(`Starting relays ${relays.map((relay) => relay.name).join(", ")} and manifest peer M`);
-    await start([...relays.map((relay) => relay.process), manifestPeer.process]);
+    const names = (of: readonly RelayHandle[]): string => of.map(({ name }) => name).join(", ");
+    progress(`Starting relays ${names(relays)} and manifest peer ${names(manifestPeers)}`);
+    await start([...relays, ...manifestPeers].map((relay) => relay.process));
     progress("Starting the signer and the chunk publishers");
-    await start([signer, ...publishers, ...foreignPublishers]);
+    await start([signer, ...twins, ...publishers, ...foreignPublishers]);
 
     const peer = (relay: RelayHandle) => ({ url: relay.url, certificateHashes: [relay.certificateHash] });
     return {
       relays,
       manifestPeer,
+      manifestPeers,
+      root: signing.root,
       signer,
       publishers,
       epochMs,
@@ -255,12 +274,12 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       playerOptions: {
         broadcast,
         objects: relays.filter(({ name }) => options.named?.includes(name) ?? true).map(peer),
-        manifests: [peer(manifestPeer)],
-        trust: { roots: [Buffer.from(key.publicKey).toString("hex")] },
+        manifests: manifestPeers.map(peer),
+        trust: { roots: [Buffer.from(signing.root.publicKey).toString("hex")] },
         ...(options.directory && { discover: true }),
       },
       relay(name) {
-        const found = [...relays, manifestPeer].find((relay) => relay.name === name);
+        const found = [...relays, ...manifestPeers].find((relay) => relay.name === name);
         if (!found) throw new Error(`no relay is called ${name}`);
         return found;
       },

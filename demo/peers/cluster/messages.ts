@@ -1,5 +1,6 @@
 /** What a peer process and the process that started it say to each other, over Node's IPC channel. Plain JSON. */
 import type { FaultName } from "../faults/fault.ts";
+import type { SignerKeysInHex } from "../publisher/signer-keys.ts";
 
 export type PeerReport =
   /** The peer does its work: a relay listens, a publisher has its first session open. */
@@ -14,7 +15,9 @@ export type PeerCommand =
   | { readonly type: "fault"; readonly fault: FaultName }
   | { readonly type: "stats" }
   /** A relay asks its peers to leave: for another relay, or (absent) to come again. */
-  | { readonly type: "goaway"; readonly newUri?: string };
+  | { readonly type: "goaway"; readonly newUri?: string }
+  /** To a signer: from its next manifest on. */
+  | { readonly type: "keys"; readonly keys: SignerKeysInHex };
 
 /** Counters of one embedded relay since its start. */
 export interface RelayStats {

@@ -12,6 +12,8 @@ export const FAULTS = {
   replay: "Serves an old object in place of each new one",
   foreign: "Serves another broadcast's object of the same track name and place",
   unsigned: "Adds objects that nobody signed",
+  skip: "Leaves out every fifth object, on the stream and when it is fetched",
+  flood: "Adds objects of groups that are far ahead, which nobody can judge yet",
   endless: "Promises an object of a terabyte in every group and never stops sending it",
   truncate: "Ends every stream cleanly in the middle of an object",
   reset: "Resets every stream in the middle of an object",

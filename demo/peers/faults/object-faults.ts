@@ -64,6 +64,17 @@ function isLeftOut({ object }: MoqObject): boolean {
   return Number(object) % 3 === 1;
 }
 
+/** How many made-up objects come with each good one, and how far ahead. */
+const FLOOD_OBJECTS = 8;
+const FLOOD_GROUPS_AHEAD = 50;
+const FLOOD_BYTES = 4_000;
+
+function farAhead(object: MoqObject): MoqObject {
+  const id = Math.floor(Math.random() * 1_000_000);
+  const group = addVarInt(object.group, FLOOD_GROUPS_AHEAD);
+  return { ...object, group, object: id, payload: new Uint8Array(FLOOD_BYTES).fill(id) };
+}
+
 interface Outgoing {
   readonly object: MoqObject;
   /** On a subgroup stream of its own, this much later. */
@@ -84,6 +95,13 @@ function tamper(object: MoqObject, key: string, faults: FaultSwitch, memory: Obj
       return [{ object: { ...object, payload: memory.foreign(key)?.payload ?? altered(object).payload } }];
     case "unsigned":
       return [{ object }, { object: { ...object, object: addVarInt(object.object, 1000) }, afterMs: 0 }];
+    case "skip":
+      return Number(object.object) % 5 === 2 ? [] : [{ object }];
+    case "flood":
+      return [
+        { object },
+        ...Array.from({ length: FLOOD_OBJECTS }, () => ({ object: farAhead(object), afterMs: 0 })),
+      ];
     case "withhold":
       return [];
     default:
@@ -139,6 +157,7 @@ function tamperPublished(
         const subgroup = nextSubgroup++;
         const writer = await published.openSubgroup({
           ...header,
+          group: object.group,
           subgroup,
           firstObject: false,
           endOfGroup: false,

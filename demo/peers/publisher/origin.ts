@@ -16,11 +16,11 @@ import { generateStreamId, type SignedManifest, TrackSigner } from "../../../src
 import { CatalogSigner } from "../../../src/publish/signer-catalog.ts";
 import { TrackServer } from "../../../src/publish/track-server.ts";
 import type { RequestHandlers } from "../../../src/transport/connection.ts";
-import type { SigningKey } from "../../../src/trust/keys.ts";
 import type { SealedObject } from "../../../src/trust/secure-objects/object-cipher.ts";
 import { type Namespace, namespaceOf, trackKey, trackOf } from "../../../src/wire/names.ts";
 import type { MoqObject } from "../../../src/wire/objects.ts";
 import type { VarInt } from "../../../src/wire/varint.ts";
+import type { SignerKeys } from "./signer-keys.ts";
 
 /** Manifests are small (about 150 bytes each), so an hour of them stays at hand for viewers who fetch older groups. */
 const MANIFEST_CACHE_GROUPS = 3600;
@@ -42,7 +42,9 @@ export interface OriginOptions {
   readonly clock: Clock;
   readonly chunks: boolean;
   /** Manifests and the catalog are published when there is a key. */
-  readonly signingKey: SigningKey | undefined;
+  readonly signerKeys: SignerKeys | undefined;
+  /** The stream to sign for; absent: a new one. */
+  readonly streamId?: Uint8Array | undefined;
   /** Encrypts the media tracks; absent: they go out as they are. */
   readonly encryption?: EncryptionPlan | undefined;
 }
@@ -72,16 +74,18 @@ export class Origin {
         );
       }
     }
-    const key = options.signingKey;
-    if (key) {
-      const streamId = generateStreamId();
+    const keys = options.signerKeys;
+    if (keys) {
+      const { key, statements: keyStatements } = keys;
+      const streamId = options.streamId ?? generateStreamId();
       for (const { clipTrack } of options.cutter.tracks) {
-        this.#signers.set(clipTrack.name, this.#signer(clipTrack.name, key, streamId));
+        this.#signers.set(clipTrack.name, this.#signer(clipTrack.name, keys, streamId));
       }
       this.#serve(CATALOG_TRACK_NAME, new GroupCache());
       this.#serve(manifestTrackName(CATALOG_TRACK_NAME), new GroupCache());
       this.#catalogSigner = new CatalogSigner({
         key,
+        keyStatements,
         track: trackOf(this.namespace, CATALOG_TRACK_NAME),
         streamId,
         clock: options.clock,
@@ -139,6 +143,12 @@ export class Origin {
     this.#cancelCatalog?.();
   }
 
+  /** Sends these statements from the next manifest of each track on, and signs with the key from that time on. */
+  async setKeys({ key, statements, fromMs }: SignerKeys): Promise<void> {
+    const signers = [...this.#signers.values(), ...(this.#catalogSigner ? [this.#catalogSigner] : [])];
+    await Promise.all(signers.map((signer) => signer.setKey(key, statements, fromMs)));
+  }
+
   async #publish(cut: ScheduledObject): Promise<void> {
     const object = this.#encryption ? await this.#sealed(cut.trackName, cut.group, cut) : cut;
     // The signature is under way while the chunk goes out; neither waits for the other.
@@ -173,11 +183,16 @@ export class Origin {
     server?.endSubgroup(object.group, 0, { clean: true, endOfGroup: true });
   }
 
-  #signer(trackName: string, key: SigningKey, streamId: Uint8Array): TrackSigner {
+  #signer(
+    trackName: string,
+    { key, statements: keyStatements }: SignerKeys,
+    streamId: Uint8Array,
+  ): TrackSigner {
     const server = this.#serve(manifestTrackName(trackName), new GroupCache(MANIFEST_CACHE_GROUPS));
     let open: VarInt | undefined;
     return new TrackSigner({
       key,
+      keyStatements,
       track: trackOf(this.namespace, trackName),
       streamId,
       clock: this.#options.clock,

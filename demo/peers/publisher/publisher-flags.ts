@@ -17,6 +17,12 @@ export interface PublisherFlags {
   readonly publishChunks: boolean;
   /** 32 bytes, when manifests are published. */
   readonly seed: Uint8Array | undefined;
+  /** Statements of roots about that key, hex. */
+  readonly delegations: readonly string[];
+  /** 16 bytes; undefined: a new stream. */
+  readonly streamId: Uint8Array | undefined;
+  /** More relays to publish to. */
+  readonly alsoRelays: readonly { readonly url: string; readonly certificateHash: Uint8Array }[];
   readonly encryption: EncryptionPlan | undefined;
   readonly startupDelayMs: number;
   readonly historyMs: number;
@@ -36,6 +42,9 @@ export const PUBLISHER_USAGE = `Publishes a looped clip as a MoQ broadcast: its 
   --publish-manifests[=BOOL]   sign and publish manifests and the catalog (false)
   --publish-chunks[=BOOL]      publish media                              (true)
   --seed FILE                  the signer's Ed25519 seed, 64 hex digits
+  --delegation HEX             a root's word for that key, may be repeated
+  --stream-id HEX              the stream to sign for, 32 hex digits      (a new one)
+  --also-relay URL#HASH        another relay to publish to, may be repeated
   --encrypt SUITE              encrypt the media, with e.g. aes-128-gcm-sha256 (docs/encryption.md)
   --encrypt-key ID:HEX         a base key; several take turns             (--encrypt needs one)
   --encrypt-rotate GROUPS      change to the next key after that many groups
@@ -101,6 +110,9 @@ export function parsePublisherFlags(args: readonly string[]): PublisherFlags {
       "publish-manifests": { type: "string", default: "false" },
       "publish-chunks": { type: "string", default: "true" },
       seed: { type: "string" },
+      delegation: { type: "string", multiple: true, default: [] },
+      "stream-id": { type: "string" },
+      "also-relay": { type: "string", multiple: true, default: [] },
       encrypt: { type: "string" },
       "encrypt-key": { type: "string", multiple: true, default: [] },
       "encrypt-rotate": { type: "string" },
@@ -127,6 +139,12 @@ export function parsePublisherFlags(args: readonly string[]): PublisherFlags {
       values.seed === undefined
         ? undefined
         : hex("the seed file", readFileSync(values.seed, "utf8").trim(), 32),
+    delegations: values.delegation,
+    streamId: values["stream-id"] === undefined ? undefined : hex("--stream-id", values["stream-id"], 16),
+    alsoRelays: values["also-relay"].map((relay) => {
+      const [url = "", hash = ""] = relay.split("#");
+      return { url, certificateHash: hex("--also-relay", hash, 32) };
+    }),
     encryption: encryptionOf(values.encrypt, values["encrypt-key"], values["encrypt-rotate"]),
     historyMs: whole("history", values.history),
     startupDelayMs: whole("startup-delay-ms", values["startup-delay-ms"]),
