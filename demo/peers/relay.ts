@@ -75,7 +75,7 @@ await runPeer(async (stop) => {
     if (command.type === "fault") faults.current = command.fault;
     else if (command.type === "stats")
       report({ type: "stats", stats: { ...node.relay.stats(), endless: faults.endless } });
-    else node.relay.goaway(GOAWAY_TIMEOUT_MS, command.newUri);
+    else if (command.type === "goaway") node.relay.goaway(GOAWAY_TIMEOUT_MS, command.newUri);
   });
   report({ type: "log", text: `relay ${values.name} listens on ${node.url}` });
   report({ type: "ready" });
