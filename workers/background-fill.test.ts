@@ -67,6 +67,8 @@ async function oldestStored(store: MemoryStore, name: string) {
 
 test("with a backfill wanted the store fills up behind the viewer, that far and no farther, whole and proven", async () => {
   const store = new MemoryStore();
+  let flushes = 0;
+  store.flush = async () => void flushes++;
   const client = await open(store, { backfillMs: 20_000 });
   await expect.poll(async () => (await client.stats()).backfill?.state, { timeout: 30_000 }).toBe("done");
   for (const name of TRACKS) expect(await oldestStored(store, name)).toBe(NEWEST - 20);
@@ -78,6 +80,8 @@ test("with a backfill wanted the store fills up behind the viewer, that far and 
   const { backfill } = await client.stats();
   expect(backfill?.fetchedGroups).toBeGreaterThanOrEqual(30);
   expect(backfill?.missingGroups).toBe(0);
+  // One group at a time: the past must not fill the queue that live writes through.
+  expect(flushes).toBeGreaterThanOrEqual(backfill?.fetchedGroups ?? Number.POSITIVE_INFINITY);
   expect(backfill?.storedGroups).toBe(backfill?.wantedGroups);
 });
 

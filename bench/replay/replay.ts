@@ -17,7 +17,7 @@ import {
   quantile,
   stringFlag,
 } from "../support/report.ts";
-import type { ReplayPage } from "./page.ts";
+import type { HeapAfter, ReplayPage } from "./page.ts";
 
 const ROUNDS = numberFlag("rounds", 7);
 const GROUPS = numberFlag("groups", THREE_DAYS_GROUPS);
@@ -27,7 +27,7 @@ const SEEKS = 100;
 const START_ROUNDS = 5;
 const EVICTED_GROUPS = Math.min(20_000, Math.floor(GROUPS / 4));
 const BARE = "raw:indexeddb-loop";
-type Global = { readonly bench: ReplayPage };
+type Global = { readonly bench: ReplayPage; readonly heapAfter: HeapAfter };
 
 const cases: BenchCase[] = [];
 const wanted = stringFlag("browser", "all");
@@ -56,11 +56,14 @@ for (const browser of ["chromium", "firefox"] as const) {
         const perSecond = await bench.fill("archive-many", many);
         const empty = await bench.archive("archive-few", few, rounds, seeks);
         const full = await bench.archive("archive-many", many, rounds, seeks);
-        return { perSecond, empty, full };
+        const { heapAfter } = globalThis as unknown as Global;
+        const emptyHeap = await heapAfter("archive-few", few, rounds * seeks);
+        const fullHeap = await heapAfter("archive-many", many, rounds * seeks);
+        return { perSecond, empty, full, emptyHeap, fullHeap };
       },
       [GROUPS, FEW_GROUPS, START_ROUNDS, SEEKS] as const,
     );
-    const { perSecond, empty, full } = archives;
+    const { perSecond, empty, full, emptyHeap, fullHeap } = archives;
     const small = { name: `raw:store-of-${FEW_GROUPS}-groups` };
     cases.push(
       benchCase(`${browser}, ${GROUPS} groups: writing them`, "groups/s", "more", [perSecond]),
@@ -86,11 +89,11 @@ for (const browser of ["chromium", "firefox"] as const) {
         { ...small, samples: [quantile(empty.seekMs, 0.99)] },
       ),
     );
-    if (full.heapMegabytes !== undefined && empty.heapMegabytes !== undefined)
+    if (fullHeap !== undefined && emptyHeap !== undefined)
       cases.push(
-        benchCase(`${browser}, ${GROUPS} groups: heap after the seeks`, "MB", "less", [full.heapMegabytes], {
+        benchCase(`${browser}, ${GROUPS} groups: heap after the seeks`, "MB", "less", [fullHeap], {
           ...small,
-          samples: [empty.heapMegabytes],
+          samples: [emptyHeap],
         }),
       );
     note(`${browser}: evicting`);

@@ -66,6 +66,7 @@ describe("groups in files", () => {
     await file.close();
     const after = files();
     expect(await after.ranges(TRACK)).toEqual([{ first: 1, last: 1 }]);
+    expect((await stat(path)).size).toBe(size / 2);
     await after.write(TRACK, whole(3));
     expect(await after.group(TRACK, 3)).toEqual(whole(3));
     await after.close();

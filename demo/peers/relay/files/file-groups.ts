@@ -213,8 +213,7 @@ export class FileGroups implements GroupSource {
       );
       files.segments.push(segment);
       for (const [group, frame] of found) {
-        const known = files.places.get(group);
-        if (known !== undefined && known.objects > frame.objects) continue;
+        // Of two the later one, which was written because it has more.
         files.places.set(group, { segment, ...frame });
         addInPlace(files.ranges, group);
       }
