@@ -206,6 +206,11 @@ export class RelayTrack {
     if (this.#server.subscribers === 0 && !this.#closed) this.#linger();
   }
 
+  /** Reads the track although nobody asks for it: it was recorded before, and is published again. */
+  record(): void {
+    if (this.#kept !== undefined && !this.#closed) void this.#ready();
+  }
+
   /** Ends everything at once. Resolves when what is to be kept has been written. */
   async close(): Promise<void> {
     if (this.#closed) return;
@@ -261,6 +266,11 @@ export class RelayTrack {
     this.#cancelLinger?.();
     this.#cancelLinger = this.#options.clock.setTimer(this.#options.lingerMs ?? LINGER_MS, () => {
       if (this.#server.subscribers > 0 || this.#waiting.size > 0) return;
+      if (this.#kept !== undefined && this.#isServedHere()) {
+        // An archive must not have holes because nobody watched for a while.
+        this.#linger();
+        return;
+      }
       this.#wanted = false;
       for (const [source, upstream] of this.#publishers) {
         upstream.release();

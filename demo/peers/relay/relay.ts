@@ -24,7 +24,13 @@ import type {
   RequestHandlers,
 } from "../../../src/transport/connection.ts";
 import { requestErrors } from "../../../src/wire/codes.ts";
-import { type FullTrackName, type Namespace, namespaceKey, trackKey } from "../../../src/wire/names.ts";
+import {
+  type FullTrackName,
+  type Namespace,
+  namespaceKey,
+  parseTrackKey,
+  trackKey,
+} from "../../../src/wire/names.ts";
 import type { RelayStats } from "../cluster/messages.ts";
 import { Edge, type RelayDial } from "./edge.ts";
 import type { FileGroups } from "./files/file-groups.ts";
@@ -216,9 +222,23 @@ export class Relay {
     request.accept();
     for (const [key, track] of this.#tracks)
       if (coversTrack(namespace, key)) track.addPublisher(source, connection);
+    void this.#recordAgain(announcement);
     this.#listing.add(namespace);
     if (!isOfMesh(namespace)) this.#options.directory?.announce(namespace, "origin");
     void request.withdrawn.then(() => this.#withdraw(announcement, false));
+  }
+
+  /** What there are files of goes on being recorded as soon as somebody publishes it, after a restart too. */
+  async #recordAgain(announcement: Announcement): Promise<void> {
+    const { files, onFilesFailed = () => undefined } = this.#options;
+    try {
+      for (const key of (await files?.tracks()) ?? []) {
+        if (!this.#announcements.has(announcement)) return;
+        if (coversTrack(announcement.namespace, key)) this.#track(parseTrackKey(key))?.record();
+      }
+    } catch (thrown) {
+      onFilesFailed(thrown);
+    }
   }
 
   #withdraw(announcement: Announcement, gone: boolean): void {

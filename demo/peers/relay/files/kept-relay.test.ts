@@ -16,6 +16,7 @@ import {
   VIDEO,
   within,
 } from "../relay.fixture.ts";
+import { LINGER_MS } from "../relay-track.ts";
 import { FileGroups } from "./file-groups.ts";
 
 const HOUR_MS = 3_600_000;
@@ -99,6 +100,33 @@ it("a relay restarted with its files serves them, and says what the largest is",
   await written(13);
   expect(await fetched(relay, 9, 13)).toEqual(names(9 * OBJECTS, 14 * OBJECTS));
   await relay.relay.close();
+});
+
+it("goes on recording when nobody watches, and after a restart as soon as the track is published again", async () => {
+  const relay = new TestRelay(clock, { files, cacheGroups: 3 });
+  const publisher = new TestPublisher();
+  await within(clock, publisher.join(relay));
+  const viewer = await within(clock, new TestViewer().join(relay));
+  await within(clock, viewer.watch());
+  await air(clock, [publisher], 0, 2 * OBJECTS);
+  viewer.connection.close();
+  await clock.run(10 * LINGER_MS);
+  await air(clock, [publisher], 2 * OBJECTS, 4 * OBJECTS);
+  await written(3);
+  await relay.relay.close();
+
+  const after = new TestRelay(clock, { files, cacheGroups: 3 });
+  const again = new TestPublisher();
+  await within(clock, again.join(after));
+  const asked = async (): Promise<readonly string[]> => {
+    await quiet(clock);
+    return again.asked;
+  };
+  await expect.poll(asked).toContain("subscribe");
+  await air(clock, [again], 4 * OBJECTS, 6 * OBJECTS);
+  await written(5);
+  expect(await fetched(after, 0, 5)).toEqual(names(0, 6 * OBJECTS));
+  await after.relay.close();
 });
 
 it("names what is not there: before the oldest it has, in between, and behind the last", async () => {
