@@ -18,8 +18,16 @@ const KILLS = 4;
 
 interface Stall {
   readonly atMs: number;
-  readonly atS: number;
+  /** Verified media of every track beyond the picture at that moment, in ms. */
+  readonly aheadMs: number;
 }
+
+/** Objects of the bundled clip's tracks are cut to this; groups last a second. */
+const OBJECT_MS = 200;
+const GROUP_MS = 1000;
+
+/** Less than two objects ahead: the picture waits for the relays. With more, it waits for a machine that is busy with other things: what it needs is there. */
+const STARVED_MS = 2 * OBJECT_MS;
 
 function say(text: string): void {
   stdout.write(`[chaos] ${text}\n`);
@@ -30,16 +38,26 @@ function median(values: readonly number[]): number {
   return sorted[Math.floor((sorted.length - 1) / 2)] ?? Number.NaN;
 }
 
-/** Notes each time the picture runs dry from now on. */
+/** Notes each time the picture waits, from now on, and how much of verified media was there for it. */
 async function watchStalls(demo: DemoPage): Promise<() => Promise<readonly Stall[]>> {
-  await demo.page.evaluate(() => {
-    const stalls: Stall[] = [];
-    const video = document.querySelector("video") as HTMLVideoElement;
-    video.addEventListener("waiting", () => {
-      if (!video.seeking) stalls.push({ atMs: Date.now(), atS: video.currentTime });
-    });
-    Object.assign(globalThis, { __stalls: stalls });
-  });
+  await demo.page.evaluate(
+    ({ objectMs, groupMs }) => {
+      const stalls: Stall[] = [];
+      const video = document.querySelector("video") as HTMLVideoElement;
+      video.addEventListener("waiting", () => {
+        if (video.seeking) return;
+        const ends = new Map<number, number>();
+        for (const { merger, group, object } of globalThis.__probe.deliveries.slice(-200)) {
+          const endMs = group * groupMs + (object + 1) * objectMs;
+          ends.set(merger, Math.max(endMs, ends.get(merger) ?? 0));
+        }
+        const aheadMs = Math.min(...ends.values()) - (globalThis.player.positionMs ?? 0);
+        stalls.push({ atMs: Date.now(), aheadMs: Math.round(aheadMs) });
+      });
+      Object.assign(globalThis, { __stalls: stalls });
+    },
+    { objectMs: OBJECT_MS, groupMs: GROUP_MS },
+  );
   return async () =>
     await demo.page.evaluate(() => (globalThis as unknown as { __stalls: readonly Stall[] }).__stalls);
 }
@@ -71,7 +89,8 @@ test.describe("relays in chaos", { tag: ["@chaos", "@sources"] }, () => {
     expectExactlyOnce(deliveries, truth);
     expectOnlySignedMedia((await demo.probed()).media, truth);
     expect(await demo.events("hole")).toEqual([]);
-    expect(await stalls(), `rebuffering with seed ${seed}`).toEqual([]);
+    const starved = (await stalls()).filter(({ aheadMs }) => aheadMs < STARVED_MS);
+    expect(starved, `rebuffering for want of verified media, seed ${seed}`).toEqual([]);
     const states = (await demo.events("state")).map(({ detail }) => detail["state"]);
     expect(states.slice(states.indexOf("live"))).toEqual(["live"]);
 

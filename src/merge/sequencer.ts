@@ -14,10 +14,10 @@ import type { MoqObject } from "../wire/objects.ts";
 import type { VarInt } from "../wire/varint.ts";
 import { subVarInt } from "../wire/varint.ts";
 import { type DeadlineLimits, Deadlines } from "./deadlines.ts";
-import type { Surrender } from "./group-buffer.ts";
-import { GroupBuffer } from "./group-buffer.ts";
+import type { GroupBuffer, Surrender } from "./group-buffer.ts";
 import { nextId } from "./interval-set.ts";
-import { MISSING_MAX_OBJECTS, SEQUENCER_MAX_BYTES, SEQUENCER_MAX_GROUPS } from "./limits.ts";
+import { SEQUENCER_MAX_BYTES, SEQUENCER_MAX_GROUPS } from "./limits.ts";
+import { OpenGroups } from "./open-groups.ts";
 import type { Delivery, Hole, SequencerEvents } from "./types.ts";
 
 export interface SequencerOptions extends DeadlineLimits {
@@ -44,13 +44,10 @@ export class TrackSequencer<T extends MoqObject = Verified<MoqObject>> {
   readonly #maxBytes: number;
   #explain: (group: VarInt, object: VarInt) => Surrender;
   readonly #events = new Emitter<SequencerEvents<T>>();
-  readonly #groups = new Map<VarInt, GroupBuffer<T>>();
+  readonly #groups: OpenGroups<T>;
 
   /** The next object to hand out; undefined until the track has begun. Between groups: object 0 of the id after the last group. */
   #cursor: Location | undefined;
-  #signedUpTo: Location | undefined;
-  /** The furthest object delivered. */
-  #frontier: Location | undefined;
   /** Nothing was handed out yet. */
   #atStart = true;
   /** Objects handed out of the cursor's group, and whether that is all of it so far. */
@@ -67,6 +64,7 @@ export class TrackSequencer<T extends MoqObject = Verified<MoqObject>> {
     this.#resumeAt = options.resumeAt ?? "group";
     this.#consecutive = (options.groupNumbering ?? "consecutive") === "consecutive";
     this.#deadlines = new Deadlines(options.clock, options, () => this.#onDeadline());
+    this.#groups = new OpenGroups(options.clock, this.#deadlines);
     this.#maxGroups = options.maxGroups ?? SEQUENCER_MAX_GROUPS;
     this.#maxBytes = options.maxBytes ?? SEQUENCER_MAX_BYTES;
     const cause = this.#signed ? "withheld" : "unavailable";
@@ -88,7 +86,7 @@ export class TrackSequencer<T extends MoqObject = Verified<MoqObject>> {
 
   /** The furthest object that the signer spoke of; undefined before the first, and always without manifests. */
   get signedUpTo(): Location | undefined {
-    return this.#signedUpTo;
+    return this.#groups.signedUpTo;
   }
 
   /** How much later than its signature an object of this broadcast usually comes, generously. */
@@ -109,7 +107,7 @@ export class TrackSequencer<T extends MoqObject = Verified<MoqObject>> {
   get buffered(): { readonly groups: number; readonly objects: number; readonly bytes: number } {
     let objects = 0;
     for (const buffer of this.#groups.values()) objects += buffer.heldObjects;
-    return { groups: this.#groups.size, objects, bytes: this.#bytes() };
+    return { groups: this.#groups.size, objects, bytes: this.#groups.bytes };
   }
 
   /** Who knows why an object does not come is asked when its deadline passes. Until then: "withheld" with manifests, "unavailable" without. */
@@ -130,27 +128,28 @@ export class TrackSequencer<T extends MoqObject = Verified<MoqObject>> {
       this.#late++;
       return;
     }
-    const buffer = this.#buffer(group);
+    const buffer = this.#groups.of(group);
     const nowMs = this.#clock.now();
-    if (this.#signed) this.#expectSigned(buffer, object, nowMs);
-    else this.#expectUpTo(buffer, object, nowMs);
+    if (this.#signed) this.#groups.expectSigned(buffer, object, nowMs);
+    else this.#groups.expectUpTo(buffer, object, this.#floorOf(group), nowMs);
     buffer.hold(delivery);
-    this.#moveFrontier(delivery.object, buffer, nowMs);
+    this.#groups.moveFrontier(delivery.object, buffer, nowMs);
     this.#advance();
   }
 
   /** What the signer has said of a group so far. */
   truth(truth: GroupTruth): void {
-    this.#noteSigned(truth);
+    this.#groups.noteSigned(truth);
     if (this.#closed || this.#isPastGroup(truth.group)) return;
-    const buffer = this.#buffer(truth.group);
+    const buffer = this.#groups.of(truth.group);
     const nowMs = this.#clock.now();
-    const floor = this.#cursor?.group === truth.group ? this.#cursor.object : 0;
+    const floor = this.#floorOf(truth.group);
     // Newest entries are last: nearly always this loop ends after the one that is new.
     for (let i = truth.entries.length - 1; i >= 0; i--) {
       const { object } = truth.entries[i]!;
       if (object < floor) break;
-      if (!this.#expectSigned(buffer, object, nowMs) && buffer.expected.length >= truth.entries.length) break;
+      if (!this.#groups.expectSigned(buffer, object, nowMs) && buffer.expected.length >= truth.entries.length)
+        break;
     }
     if (truth.completion !== undefined && truth.entries.length >= truth.completion.objectCount)
       buffer.closed = true;
@@ -163,10 +162,11 @@ export class TrackSequencer<T extends MoqObject = Verified<MoqObject>> {
    */
   endOfGroup(group: VarInt, objectCount: VarInt | undefined): void {
     if (this.#closed || this.#signed || this.#isPastGroup(group)) return;
-    const buffer = this.#buffer(group);
+    const buffer = this.#groups.of(group);
     if (objectCount === undefined) buffer.endedCleanly = true;
     else {
-      if (objectCount > 0) this.#expectUpTo(buffer, subVarInt(objectCount, 1), this.#clock.now());
+      if (objectCount > 0)
+        this.#groups.expectUpTo(buffer, subVarInt(objectCount, 1), this.#floorOf(group), this.#clock.now());
       buffer.closed = true;
     }
     this.#advance();
@@ -207,84 +207,13 @@ export class TrackSequencer<T extends MoqObject = Verified<MoqObject>> {
     return group === cursor.group ? object < cursor.object : group < cursor.group;
   }
 
+  /** The lowest id of a group that is still wanted. */
+  #floorOf(group: VarInt): VarInt {
+    return this.#cursor?.group === group ? this.#cursor.object : 0;
+  }
+
   #isPastGroup(group: VarInt): boolean {
     return this.#cursor !== undefined && group < this.#cursor.group;
-  }
-
-  #buffer(group: VarInt): GroupBuffer<T> {
-    let buffer = this.#groups.get(group);
-    if (buffer === undefined) {
-      buffer = new GroupBuffer<T>(group, this.#clock.now());
-      this.#groups.set(group, buffer);
-    }
-    return buffer;
-  }
-
-  #noteSigned({ group, entries }: GroupTruth): void {
-    const object = entries.at(-1)?.object;
-    const known = this.#signedUpTo;
-    if (object === undefined || (known !== undefined && group < known.group)) return;
-    if (known === undefined || group > known.group || object > known.object)
-      this.#signedUpTo = { group, object };
-  }
-
-  #expectSigned(buffer: GroupBuffer<T>, object: VarInt, nowMs: number): boolean {
-    const frontier = this.#frontier;
-    const overtaken =
-      frontier !== undefined &&
-      (buffer.group === frontier.group ? object < frontier.object : buffer.group < frontier.group);
-    if (!buffer.expect(object, nowMs, overtaken)) return false;
-    this.#deadlines.armExpected(nowMs, overtaken);
-    return true;
-  }
-
-  #moveFrontier(location: Location, buffer: GroupBuffer<T>, nowMs: number): void {
-    const { group, object } = location;
-    const frontier = this.#frontier;
-    const entry = buffer.expected[buffer.next];
-    if (entry?.object === object) this.#deadlines.noteLead(nowMs - entry.knownAtMs);
-    if (
-      frontier !== undefined &&
-      (group === frontier.group ? object <= frontier.object : group < frontier.group)
-    )
-      return;
-    this.#frontier = { group, object };
-    // The next object of the same group overtakes nothing: the usual case.
-    if (frontier?.group === group && nextId(frontier.object) === object) return;
-    let any = false;
-    for (const each of this.#groups.values()) {
-      if (each.group <= group && each.overtake(each.group === group ? object : undefined, nowMs)) any = true;
-    }
-    if (any) this.#deadlines.armExpected(nowMs, true);
-  }
-
-  /** Ids are taken to be consecutive: all up to `object` must exist. A jump too far to be a loss is taken as the publisher's way. */
-  #expectUpTo(buffer: GroupBuffer<T>, object: VarInt, nowMs: number): void {
-    const cursor = this.#cursor;
-    let from: VarInt = cursor?.group === buffer.group ? cursor.object : 0;
-    const last = buffer.lastExpected;
-    if (last !== undefined && last >= from) from = nextId(last);
-    let added = 0;
-    if (object > from && subVarInt(object, from) <= MISSING_MAX_OBJECTS) {
-      for (; from < object; from = nextId(from)) if (buffer.expect(from, nowMs, true)) added++;
-    }
-    if (buffer.expect(object, nowMs, true)) added++;
-    if (added > 0) this.#deadlines.armExpected(nowMs, true);
-  }
-
-  /** The lowest group known above `group`. */
-  #groupAfter(group: VarInt | -1): GroupBuffer<T> | undefined {
-    let found: GroupBuffer<T> | undefined;
-    for (const buffer of this.#groups.values()) {
-      if (buffer.group > group && (found === undefined || buffer.group < found.group)) found = buffer;
-    }
-    return found;
-  }
-
-  #bytes(): number {
-    let bytes = 0;
-    for (const buffer of this.#groups.values()) bytes += buffer.heldBytes;
-    return bytes;
   }
 
   // ---- going on ----
@@ -376,7 +305,7 @@ export class TrackSequencer<T extends MoqObject = Verified<MoqObject>> {
 
   /** Nothing is known of the group the cursor points at. If a later one is, this one was lost, or ids jump. */
   #tryToJump(group: VarInt): boolean {
-    const next = this.#groupAfter(group);
+    const next = this.#groups.after(group);
     if (next === undefined) return false;
     const graceMs = this.#atStart
       ? this.#deadlines.startGraceMs
@@ -403,7 +332,7 @@ export class TrackSequencer<T extends MoqObject = Verified<MoqObject>> {
   /** All that is known of the group was handed out. */
   #tryToLeave(buffer: GroupBuffer<T>): boolean {
     if (!buffer.closed) {
-      const next = this.#groupAfter(buffer.group);
+      const next = this.#groups.after(buffer.group);
       if (next === undefined) return false;
       if (!buffer.endedCleanly) {
         if (!this.#deadlines.isDue(next.firstKnownAtMs + this.#deadlines.unsignedAfterMs)) return false;
@@ -456,8 +385,8 @@ export class TrackSequencer<T extends MoqObject = Verified<MoqObject>> {
 
   /** Past the caps the oldest stretch is given up: what was delivered later cannot be asked for a second time. */
   #relieve(): void {
-    while (!this.#closed && (this.#groups.size > this.#maxGroups || this.#bytes() > this.#maxBytes)) {
-      const lowest = this.#groupAfter(-1);
+    while (!this.#closed && (this.#groups.size > this.#maxGroups || this.#groups.bytes > this.#maxBytes)) {
+      const lowest = this.#groups.after(-1);
       if (lowest === undefined) return;
       if (this.#cursor === undefined) {
         this.#groups.delete(lowest.group);
