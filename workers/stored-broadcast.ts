@@ -4,7 +4,7 @@
  * The catalog is kept with the envelopes that prove it, under the broadcast's name; it names the stream, under which the groups are kept. So a page that is
  * loaded with no network finds everything from the name alone.
  */
-import type { StoredSegment } from "../src/playback/track-window.ts";
+import type { StoredSegment } from "../src/playback/segment.ts";
 import type { PlayableTrack } from "../src/playback/types.ts";
 import { storedTrackKey } from "../src/replay/track-key.ts";
 import type { GroupRange, ReplayStore } from "../src/replay/types.ts";

@@ -2,9 +2,9 @@ import { describe, expect, test } from "vitest";
 import { GroupCutter } from "../publish/group-cutter.ts";
 import { syntheticClip } from "../publish/synthetic-clip.ts";
 import { EPOCH_MS, fixtureOf } from "./fixture.test-data.ts";
+import { measureGroup } from "./measure-group.ts";
 import { MediaPlaylist } from "./media-playlist.ts";
 import type { TrackWindow } from "./track-window.ts";
-import { measureGroup } from "./track-window.ts";
 
 const { feed, objectsOf, windowOf } = fixtureOf(
   new GroupCutter(syntheticClip({ seconds: 16 }), { objectMs: 200 }),

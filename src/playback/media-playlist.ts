@@ -6,7 +6,8 @@
  */
 import { CountersignError } from "../errors.ts";
 import { addVarInt } from "../wire/varint.ts";
-import type { Segment, TrackWindow } from "./track-window.ts";
+import type { Segment } from "./segment.ts";
+import type { TrackWindow } from "./track-window.ts";
 import type { Part } from "./types.ts";
 
 /** Segments before the open one that are also listed as parts (rfc8216bis §6.2.2 asks for three target durations). */

@@ -7,8 +7,9 @@ import { exposeWorker } from "../rpc/expose.ts";
 import type { OpenOptions, SeekAnswer, TrackDescription, WorkerApi, WorkerEvent } from "../rpc/protocol.ts";
 import type { Verified } from "../trust/types.ts";
 import type { MoqObject } from "../wire/objects.ts";
+import { measureGroup } from "./measure-group.ts";
 import { Presentation } from "./presentation.ts";
-import { measureGroup, TrackWindow } from "./track-window.ts";
+import { TrackWindow } from "./track-window.ts";
 import type { PlayableTrack } from "./types.ts";
 
 export interface FedObject {

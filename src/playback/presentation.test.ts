@@ -4,8 +4,8 @@ import { GroupCutter } from "../publish/group-cutter.ts";
 import { syntheticClip } from "../publish/synthetic-clip.ts";
 import type { ResourceResponse } from "../rpc/protocol.ts";
 import { EPOCH_MS, fixtureOf } from "./fixture.test-data.ts";
+import { measureGroup } from "./measure-group.ts";
 import { Presentation, type PresentationOptions, SEGMENTS_BEFORE_LEAVING_OUT } from "./presentation.ts";
-import { measureGroup } from "./track-window.ts";
 
 const { feed, objectsOf, playableTrack, windowOf } = fixtureOf(
   new GroupCutter(syntheticClip({ seconds: 16 }), { objectMs: 200 }),

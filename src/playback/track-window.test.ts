@@ -3,7 +3,8 @@ import { CountersignError } from "../errors.ts";
 import { GroupCutter } from "../publish/group-cutter.ts";
 import { syntheticClip } from "../publish/synthetic-clip.ts";
 import { fixtureOf, verified } from "./fixture.test-data.ts";
-import { MAX_PARTS_PER_SEGMENT, measureGroup, TrackWindow } from "./track-window.ts";
+import { measureGroup } from "./measure-group.ts";
+import { MAX_PARTS_PER_SEGMENT, TrackWindow } from "./track-window.ts";
 
 const { feed, objectsOf, playableTrack, windowOf } = fixtureOf(
   new GroupCutter(syntheticClip({ seconds: 16 }), { objectMs: 200 }),

@@ -13,6 +13,14 @@ import type { VarInt } from "../wire/varint.ts";
 import { malformedMedia } from "./boxes.ts";
 import { type InitSegmentInfo, readInitSegment } from "./init-segment.ts";
 import { readChunkTiming } from "./moof.ts";
+import {
+  closedSegment,
+  firstSequence,
+  gapSegments,
+  type MutableSegment,
+  type Segment,
+  type StoredSegment,
+} from "./segment.ts";
 import type { Part, PlayableTrack } from "./types.ts";
 
 /**
@@ -33,52 +41,8 @@ export const WINDOW_PAYLOAD_BYTES = 64 * 1024 * 1024;
  */
 export const MAX_PARTS_PER_SEGMENT = 512;
 
-/** The longest time without media that is shown as gap segments. After a longer one the list starts over behind a discontinuity. */
-export const MAX_GAP_MS = 60_000;
-
 /** Differences of timestamps below this are rounding of a publisher's clock, not missing media: half a frame of 50 fps. */
 const CONTINUITY_TOLERANCE_MS = 10;
-
-/** The media sequence number of group 0: above 0, because hls.js takes a last number of 0 for "unknown". */
-const SEQUENCE_OF_GROUP_0 = 1;
-
-/** Group ids above this (timestamps in microseconds, say, or 64-bit ids) are not used as sequence numbers; counting starts here. */
-const MAX_SEQUENCE_FROM_GROUP = 2 ** 40;
-
-/** One entry of the list. */
-export interface Segment {
-  readonly kind: "media" | "gap";
-  /** HLS media sequence number: given once, never changed. */
-  readonly sequence: number;
-  /** Of gap segments: the group before. */
-  readonly group: VarInt;
-  /** Above 0 where a group goes on after a hole inside it or after {@link MAX_PARTS_PER_SEGMENT}. */
-  readonly firstObject: VarInt;
-  /** Begins with a keyframe. */
-  readonly independent: boolean;
-  readonly startTicks: number;
-  /** Of an open segment: so far. */
-  readonly durationTicks: number;
-  /** Empty when the payload is in the store only. */
-  readonly parts: readonly Part[];
-  readonly open: boolean;
-  /** Timestamps start anew here. */
-  readonly discontinuity: boolean;
-}
-
-interface MutableSegment extends Segment {
-  durationTicks: number;
-  parts: Part[];
-  open: boolean;
-  bytes: number;
-}
-
-/** A group that is in the store, as the list needs it; see {@link measureGroup}. */
-export interface StoredSegment {
-  readonly group: VarInt;
-  readonly startTicks: number;
-  readonly durationTicks: number;
-}
 
 export interface TrackWindowOptions {
   /** Default {@link WINDOW_SEGMENTS}; a list of stored groups that is read once can be longer. */
@@ -254,7 +218,7 @@ export class TrackWindow {
       let sequence = next ? next.sequence - 1 : firstSequence(stored.group);
       const gapTicks = next ? next.startTicks - endTicks : 0;
       if (Math.abs(gapTicks) > this.#toleranceTicks) {
-        const pieces = this.#gapPieces(stored.group, endTicks, gapTicks);
+        const pieces = this.#gap(stored.group, endTicks, gapTicks);
         // What lies behind a gap that cannot be shown is not shown either: the list stays one line of time.
         if (pieces === undefined || sequence - pieces.length < 1) break;
         for (const piece of pieces.reverse()) {
@@ -316,7 +280,7 @@ export class TrackWindow {
 
     this.#close();
     if (continuous) return this.#open(part, last.sequence + 1, false);
-    const pieces = this.#gapPieces(last.group, last.startTicks + last.durationTicks, aheadTicks);
+    const pieces = this.#gap(last.group, last.startTicks + last.durationTicks, aheadTicks);
     if (pieces === undefined) return this.#open(part, last.sequence + 1, true);
     let sequence = last.sequence;
     for (const piece of pieces) {
@@ -344,22 +308,8 @@ export class TrackWindow {
     return segment;
   }
 
-  /** Missing time as gap segments no longer than the others are; undefined when it is too long, or negative. */
-  #gapPieces(group: VarInt, startTicks: number, gapTicks: number): MutableSegment[] | undefined {
-    const { timescale } = this.track;
-    if (gapTicks < 0 || gapTicks > (timescale * MAX_GAP_MS) / 1000) return undefined;
-    const longest = Math.max(this.#maxSegmentTicks, timescale);
-    const count = Math.ceil(gapTicks / longest);
-    const pieces: MutableSegment[] = [];
-    for (let i = 0; i < count; i++) {
-      const from = Math.round((gapTicks * i) / count);
-      const to = Math.round((gapTicks * (i + 1)) / count);
-      pieces.push({
-        ...closedSegment({ group, startTicks: startTicks + from, durationTicks: to - from }, 0),
-        kind: "gap",
-      });
-    }
-    return pieces;
+  #gap(group: VarInt, startTicks: number, durationTicks: number): MutableSegment[] | undefined {
+    return gapSegments({ group, startTicks, durationTicks }, this.track.timescale, this.#maxSegmentTicks);
   }
 
   /** Drops from the front what exceeds the caps. The last segment always stays. */
@@ -384,44 +334,4 @@ export class TrackWindow {
     this.#payloadBytes -= segment.bytes;
     if (segment.discontinuity) this.#discontinuitiesGone += 1;
   }
-}
-
-function firstSequence(group: VarInt): number {
-  return SEQUENCE_OF_GROUP_0 + (group <= MAX_SEQUENCE_FROM_GROUP ? Number(group) : MAX_SEQUENCE_FROM_GROUP);
-}
-
-function closedSegment(stored: StoredSegment, sequence: number): MutableSegment {
-  return {
-    kind: "media",
-    sequence,
-    group: stored.group,
-    firstObject: 0,
-    independent: true,
-    startTicks: stored.startTicks,
-    durationTicks: stored.durationTicks,
-    parts: [],
-    open: false,
-    discontinuity: false,
-    bytes: 0,
-  };
-}
-
-/**
- * Where a stored group lies in time, from its objects in order: what {@link TrackWindow.prepend} wants to know.
- * Throws CountersignError `media-error` when the objects are not CMAF; undefined when there are none.
- */
-export function measureGroup(
-  track: PlayableTrack,
-  group: VarInt,
-  objects: readonly Pick<MoqObject, "payload">[],
-): StoredSegment | undefined {
-  const [first] = objects;
-  const last = objects.at(-1);
-  if (first === undefined || last === undefined) return undefined;
-  const { defaults } = readInitSegment(track.initSegment);
-  const { baseDecodeTimeTicks: startTicks } = readChunkTiming(first.payload, defaults);
-  const end = readChunkTiming(last.payload, defaults);
-  const durationTicks = end.baseDecodeTimeTicks + end.durationTicks - startTicks;
-  if (durationTicks <= 0) throw malformedMedia(`group ${group} runs backwards`);
-  return { group, startTicks, durationTicks };
 }
