@@ -44,7 +44,7 @@ async function onPeerRuntime(): Promise<void> {
 }
 
 async function main(): Promise<void> {
-  const { peer, drafts, only, json, binary, verbose } = options();
+  const { peer, drafts, only, noBrowser, json, binary, verbose } = options();
   await onPeerRuntime();
   // Loaded here: this needs the runtime.
   const { ensurePeer } = await import("./install.ts");
@@ -58,7 +58,7 @@ async function main(): Promise<void> {
     process.once(signal, () => process.exit(STOPPED));
 
   const program = binary ?? (await ensurePeer(peer));
-  const scenarios = [...PROTOCOL_SCENARIOS, ...PLAYER_SCENARIOS].filter(
+  const scenarios = [...PROTOCOL_SCENARIOS, ...(noBrowser ? [] : PLAYER_SCENARIOS)].filter(
     ({ name }) => only.length === 0 || only.some((part) => name.includes(part)),
   );
   if (scenarios.length === 0) throw new SetupError(`No scenario has ${only.join(" or ")} in its name.`);

@@ -10,6 +10,8 @@ export interface InteropOptions {
   readonly drafts: readonly Version[];
   /** Parts of scenario names; empty: all scenarios. */
   readonly only: readonly string[];
+  /** Leave out what needs Chromium. */
+  readonly noBrowser: boolean;
   readonly json: boolean;
   /** A program to run instead of installing one. */
   readonly binary: string | undefined;
@@ -23,6 +25,7 @@ export const INTEROP_USAGE = `Runs a peer that others wrote on loopback and trie
 
   --draft NAME     only this draft (may be repeated); default: all that both speak, here ${supportedVersions.join(", ")}
   --only TEXT      only scenarios whose name contains this (may be repeated)
+  --no-browser     leave out the scenarios that play in Chromium
   --binary PATH    run this program instead of installing the peer
   --json           print JSON instead of a table
   --verbose        show what the peers print`;
@@ -39,6 +42,7 @@ export function parseInteropOptions(
       draft: { type: "string", multiple: true, default: [] },
       only: { type: "string", multiple: true, default: [] },
       binary: { type: "string" },
+      "no-browser": { type: "boolean", default: false },
       json: { type: "boolean", default: false },
       verbose: { type: "boolean", default: false },
     },
@@ -56,6 +60,7 @@ export function parseInteropOptions(
     peer,
     drafts: drafts.length > 0 ? drafts : common,
     only: values.only,
+    noBrowser: values["no-browser"],
     json: values.json,
     binary: values.binary,
     verbose: values.verbose,

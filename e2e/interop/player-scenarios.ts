@@ -74,13 +74,14 @@ const strangerToPlayer: Scenario = {
   skip: ({ name, restricts }) => (restricts ? undefined : `${name} cannot be restricted to one draft`),
   async run(stage) {
     const stranger = await stage.startRelay({ onlyDraft: FOREIGN_DRAFT });
+    const { publicKey } = await importSeed(generateSeed());
     const page = await openDemo(
       stage,
       new URLSearchParams({
         broadcast: BROADCAST,
         objects: stranger.url,
         manifests: stranger.url,
-        root: "00".repeat(32),
+        root: Buffer.from(publicKey).toString("hex"),
         hash: stranger.certificateHashHex,
       }),
     );

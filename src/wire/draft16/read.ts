@@ -290,9 +290,8 @@ function readSubscribeNamespace(
     if (options > OPTION.both)
       throw violation(cursor, `The peer sent the unknown subscribe options ${options}.`);
     if (options === OPTION.tracks) type = "subscribe-tracks";
-  } else if (prefix.length === 0) {
-    throw violation(cursor, "The peer sent an empty namespace prefix.");
   }
+  // In draft-15 a prefix has one field at least; moq-relay 0.17 sends every client one without, and is taken at its word.
   const { parameters } = readParameters(cursor, dialect.places["subscribe-namespace"], dialect);
   return { type, requestId, prefix, parameters };
 }
