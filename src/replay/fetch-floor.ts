@@ -1,8 +1,8 @@
 /**
  * How far back relays reach.
  *
- * No message asks for it (draft-18 has the largest location, not the smallest), so it is found out: steps back from the live edge that double until nothing is there, then the
- * border between the two by halves. That is some forty small questions for three days, asked again now and then, since caches forget.
+ * No message asks for it (draft-18 has the largest location, not the smallest), so it is found out: steps back from the live edge that double, down to the first group of all, and then the
+ * border below the last of them that is there by halves. So a hole near the edge is not taken for the end. That is some forty small questions, asked again now and then, since caches forget.
  */
 import type { Clock } from "../clock.ts";
 import type { VarInt } from "../wire/varint.ts";
@@ -45,22 +45,21 @@ async function search(
   signal: AbortSignal | undefined,
   has: (group: VarInt) => Promise<boolean>,
 ): Promise<VarInt | undefined> {
-  // The newest may just be coming; the one before it is there if anything is.
-  let known: VarInt | undefined;
+  // The newest may just be coming, but is there when nothing else is.
+  let known: VarInt | undefined = (await has(newest)) ? newest : undefined;
   let low: VarInt | undefined;
-  for (let step: VarInt = 1; low === undefined; step = addVarInt(step, step)) {
+  for (let step: VarInt = 1, group = newest; group > 0; step = addVarInt(step, step)) {
     signal?.throwIfAborted();
-    const group: VarInt = step <= newest ? subVarInt(newest, step) : 0;
+    group = step <= newest ? subVarInt(newest, step) : 0;
     if (await has(group)) {
       known = group;
-      if (group === 0) return group;
-    } else low = group;
-    if (group === 0) break;
+      low = undefined;
+    } else low ??= group;
   }
-  if (known === undefined) return (await has(newest)) ? newest : undefined;
+  if (known === undefined || low === undefined) return known;
   // `low` lacks it, `known` has it.
   let above = known;
-  let below = low ?? 0;
+  let below = low;
   while (subVarInt(above, below) > 1) {
     signal?.throwIfAborted();
     const middle = addVarInt(below, half(subVarInt(above, below)));

@@ -11,7 +11,7 @@ import type { KeyRing } from "../trust/key-ring.ts";
 import type { GroupTruth, Verified } from "../trust/types.ts";
 import type { FullTrackName, Location } from "../wire/names.ts";
 import type { MoqObject } from "../wire/objects.ts";
-import { compareVarInt, subVarInt, type VarInt } from "../wire/varint.ts";
+import { compareVarInt, type VarInt } from "../wire/varint.ts";
 import { FetchFloor } from "./fetch-floor.ts";
 import { addInPlace, subtract } from "./group-ranges.ts";
 import type { GroupRange, GroupSource, StoredGroup, TrackKey } from "./types.ts";
@@ -349,8 +349,8 @@ export class FetchSource implements GroupSource {
 
   #noteMissing(track: TrackKey, group: VarInt): void {
     const newest = this.#options.newest(track);
-    // The newest groups are not missing, they are on their way.
-    if (newest !== undefined && (group >= newest || subVarInt(newest, group) === 1)) return;
+    // The newest is not missing, it is on its way.
+    if (newest !== undefined && group >= newest) return;
     let noted = this.#missing.get(track);
     if (noted === undefined) {
       noted = { sinceMs: this.#options.clock.now(), groups: [] };

@@ -28,6 +28,8 @@ export interface StoreSubject {
 export interface SourceSubject {
   readonly track: string;
   open(): Promise<GroupSource>;
+  /** For a source that gives nothing unsigned: the groups it holds instead; 5 and 6 whole, 9 in part. Asked after open(). */
+  groups?(): readonly StoredGroup[];
 }
 
 const MAX = 0xffff_ffff_ffff_ffffn;
@@ -104,7 +106,7 @@ export function groupSourceContract(subject: SourceSubject): ContractCase[] {
       name: "gives a group back as it was: objects in order, evidence, completeness",
       run: async () => {
         const source = await subject.open();
-        for (const expected of contractGroups())
+        for (const expected of subject.groups?.() ?? contractGroups())
           same(await source.group(track, expected.group), expected, "group");
       },
     },
