@@ -11,7 +11,7 @@ import type { Connection, RequestHandlers } from "./connection.ts";
 import { Driver } from "./driver.ts";
 import { CONNECT_TIMEOUT_MS, MAX_OBJECT_BYTES, REQUEST_TIMEOUT_MS, SETUP_TIMEOUT_MS } from "./limits.ts";
 import { type LivenessSettings, watchLiveness } from "./liveness.ts";
-import { candidates, chooseVersion, explained, mayBeVersion } from "./negotiation.ts";
+import { candidates, chooseVersion, explained, mayBeAnother, mostTelling } from "./negotiation.ts";
 import { connectionOver } from "./open-connection.ts";
 import type { Dial, WebTransportPort } from "./port.ts";
 import { handled } from "./stream-errors.ts";
@@ -90,6 +90,7 @@ export async function connect(
       : [];
     const authorizationTokens = [...(options.authorizationTokens ?? []), ...fresh];
     const withTokens = authorizationTokens.length > 0 ? { ...options, authorizationTokens } : options;
+    const failures: CountersignError[] = [];
     for (const [index, version] of attempts.entries()) {
       if (index > 0) stopTimer = startTimer();
       const dialed = dial(
@@ -104,8 +105,9 @@ export async function connect(
         return await open("client", port, codec, withTokens, handlers, giveUp.signal);
       } catch (thrown) {
         const error = toCountersignError(thrown, "connect-failed");
-        const another = !negotiated && index + 1 < attempts.length && mayBeVersion(error, negotiated);
-        if (!another || giveUp.signal.aborted) throw explained(error, versions, negotiated);
+        failures.push(explained(error, versions, negotiated));
+        const last = index + 1 === attempts.length || giveUp.signal.aborted;
+        if (last || negotiated || !mayBeAnother(error, versions)) throw mostTelling(failures);
       }
     }
     throw new CountersignError("invalid-options", "No MOQT version is configured.");

@@ -162,6 +162,27 @@ describe("where nothing is negotiated", () => {
     expect(error.hint).toContain("moqt-18");
   });
 
+  test("of several versions that fail the most telling failure is told; a peer that names its own is not asked again", async () => {
+    const clock = new FakeClock();
+    let dials = 0;
+    const closeCode = sessionErrors["version-negotiation-failed"];
+    // Speaks up at the first dial, and is silent from then on.
+    const dialOf = (reason: string) => {
+      dials = 0;
+      return peerThat((port) => {
+        if (dials++ === 0) port.close({ closeCode, reason });
+      });
+    };
+    const versions = ["moqt-18", "moqt-16", "moqt-14"] as const;
+    const named = await failure(connect(dialOf("moqt-07"), { url: URL, versions, clock }));
+    expect(named).toMatchObject({ code: "version-unsupported", versions: { peer: ["moqt-07"] } });
+    expect(dials).toBe(1);
+    const vague = failure(connect(dialOf(""), { url: URL, versions, clock }));
+    for (let i = 0; i < 10; i++) await clock.run(10_000);
+    expect((await vague).code).toBe("version-unsupported");
+    expect(dials).toBe(3);
+  });
+
   test("a session that was refused for its token is no question of versions", async () => {
     const dial = peerThat((port) => port.close({ closeCode: sessionErrors.unauthorized, reason: "" }));
     expect(await failure(connect(dial, { url: URL }))).toMatchObject({

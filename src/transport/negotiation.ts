@@ -38,10 +38,28 @@ export function candidates(versions: readonly Version[]): readonly Version[] {
   });
 }
 
+const VERSION_NEGOTIATION_FAILED = sessionErrors["version-negotiation-failed"];
+
 /** Whether a session may have failed because its ends speak different drafts: it was told so, or it ended before SETUP without a negotiated version. */
 export function mayBeVersion(error: CountersignError, negotiated: boolean): boolean {
-  if (error.protocolCode === sessionErrors["version-negotiation-failed"]) return true;
+  if (error.protocolCode === VERSION_NEGOTIATION_FAILED) return true;
   return !negotiated && FOREIGN.has(error.code) && !CLEAR.has(error.protocolCode);
+}
+
+/** Whether another version of ours may be worth a dial after this failure of one that was not negotiated: not if the peer named its own and none is ours. */
+export function mayBeAnother(error: CountersignError, versions: readonly Version[]): boolean {
+  if (!mayBeVersion(error, false)) return false;
+  const named = error.protocolCode === VERSION_NEGOTIATION_FAILED ? namedIn(error.message) : [];
+  return named.length === 0 || named.some((version) => versions.some((ours) => ours === version));
+}
+
+/** Of the failures of several versions, the one that says most: the peer's own words before a version that did not fit, before silence. */
+export function mostTelling(failures: readonly CountersignError[]): CountersignError | undefined {
+  return (
+    failures.find(({ versions }) => versions !== undefined && versions.peer.length > 0) ??
+    failures.find(({ code }) => code === "version-unsupported") ??
+    failures.at(-1)
+  );
 }
 
 /** What the bytes of another draft, or silence, or whoever did not understand ours, look like at the beginning of a session. */
@@ -67,7 +85,7 @@ export function explained(
   versions: readonly Version[],
   negotiated: boolean,
 ): CountersignError {
-  const told = error.protocolCode === sessionErrors["version-negotiation-failed"];
+  const told = error.protocolCode === VERSION_NEGOTIATION_FAILED;
   if (told) return unsupported(versions, namedIn(error.message), "it says so", error);
   if (!mayBeVersion(error, negotiated)) return error;
   if (error.code === "protocol-violation" || error.code === "malformed-message") {
