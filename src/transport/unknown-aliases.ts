@@ -22,6 +22,7 @@ export class UnknownAliases {
   readonly #clock: Clock;
   readonly #waiting = new Set<Waiting>();
   #bytes = 0;
+  #over = false;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -37,6 +38,8 @@ export class UnknownAliases {
 
   /** Resolves true when `resolved` says so after some change, false when the stream is to be abandoned. */
   wait(bytes: number, resolved: () => boolean): Promise<boolean> {
+    // A read that was under way when the session ended may still bring a header.
+    if (this.#over) return Promise.resolve(false);
     if (this.#waiting.size >= MAX_UNKNOWN_ALIAS_STREAMS || this.#bytes + bytes > MAX_UNKNOWN_ALIAS_BYTES) {
       return Promise.resolve(false);
     }
@@ -62,8 +65,9 @@ export class UnknownAliases {
     for (const waiting of [...this.#waiting]) if (waiting.resolved()) waiting.settle(true);
   }
 
-  /** The session is over. */
+  /** The session is over: nothing waits any more, now or later. */
   clear(): void {
+    this.#over = true;
     for (const waiting of [...this.#waiting]) waiting.settle(false);
   }
 }
