@@ -422,12 +422,12 @@ export class BroadcastClient implements WorkerApi {
       live: playing.live,
       ...(stored && { path: stored.path }),
     });
-    this.#edge.move(playing.edgeMs);
+    this.#edge.move(() => playing.edgeMs);
     this.#held.release(playing.presentation);
     this.#status?.update();
     this.#startFill(playing);
     await this.#refreshReachable();
-    if (stored) this.#edge.move(this.#reachable.stored.at(-1)?.endMs);
+    if (stored) this.#edge.move(() => this.#reachable.stored.at(-1)?.endMs);
   }
 
   #startFill(playing: Playing): void {
@@ -462,7 +462,7 @@ export class BroadcastClient implements WorkerApi {
         if (!begun && playing.hasBegun) {
           begun = true;
           void this.#begin(playing);
-        } else if (this.#announced === playing) this.#edge.move(playing.edgeMs);
+        } else if (this.#announced === playing) this.#edge.move(() => playing.edgeMs);
       },
       delivered: () => this.#status?.delivered(),
       rejected: (...lie) => {

@@ -19,6 +19,9 @@ export class EdgeNews {
   readonly #clock: Clock;
   readonly #tell: (step: EdgeStep) => void;
   #step: EdgeStep | undefined;
+  /** Where the edge is to be read, when it may have moved since the last step. */
+  #moved: { readonly edge: () => number | undefined; readonly atMs: number } | undefined;
+  #told: number | undefined;
   #toldAtMs = Number.NEGATIVE_INFINITY;
   #cancelTimer: (() => void) | undefined;
 
@@ -29,13 +32,14 @@ export class EdgeNews {
 
   /** The newest step, told or about to be. */
   get step(): EdgeStep | undefined {
+    this.#look();
     return this.#step;
   }
 
-  move(edgeMs: number | undefined): void {
-    if (edgeMs === undefined || this.#step?.edgeMs === edgeMs) return;
+  /** The edge may have moved; `edge` reads it, when it is time to. */
+  move(edge: () => number | undefined): void {
     const atMs = this.#clock.now();
-    this.#step = { edgeMs, atMs };
+    this.#moved = { edge, atMs };
     if (this.#cancelTimer !== undefined) return;
     const waitMs = this.#toldAtMs + EDGE_INTERVAL_MS - atMs;
     if (waitMs <= 0) this.#send();
@@ -49,8 +53,19 @@ export class EdgeNews {
 
   #send(): void {
     this.#cancelTimer = undefined;
-    if (this.#step === undefined) return;
+    const before = this.#told;
+    this.#look();
+    if (this.#step === undefined || this.#step.edgeMs === before) return;
+    this.#told = this.#step.edgeMs;
     this.#toldAtMs = this.#clock.now();
     this.#tell(this.#step);
+  }
+
+  #look(): void {
+    const moved = this.#moved;
+    this.#moved = undefined;
+    const edgeMs = moved?.edge();
+    if (moved === undefined || edgeMs === undefined || edgeMs === this.#step?.edgeMs) return;
+    this.#step = { edgeMs, atMs: moved.atMs };
   }
 }
