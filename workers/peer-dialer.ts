@@ -4,7 +4,7 @@ import { CountersignError } from "../src/errors.ts";
 import type { ConnectionProvider } from "../src/merge/connection-provider.ts";
 import type { PeerOptions } from "../src/rpc/protocol.ts";
 import type { TokenProvider } from "../src/transport/authorization.ts";
-import { connect } from "../src/transport/connect.ts";
+import { dialSession } from "../src/transport/dialing.ts";
 import { fetchingByGroup } from "../src/transport/groupwise-fetch.ts";
 import type { Dial } from "../src/transport/port.ts";
 import { keepConnected, type PersistentConnection } from "../src/transport/reconnect.ts";
@@ -67,7 +67,7 @@ export class PeerDialer {
             // The same origin as a relay that redirects has the same certificate.
             const open = async (url: string) => {
               const spokenBefore = this.#spoken.get(url);
-              const connection = await connect(dial, {
+              const connection = await dialSession(dial, {
                 url,
                 versions,
                 clock,

@@ -20,15 +20,15 @@ import type {
 import type { MoqtCodec } from "../wire/codec.ts";
 import { sessionErrorName, streamResets } from "../wire/codes.ts";
 import type { AuthToken, SetupMessage } from "../wire/messages.ts";
-import type { ConnectionEnd, RequestHandlers } from "./connection.ts";
+import type { ConnectionEnd } from "./connection.ts";
 import { type ControlChannel, controlChannel } from "./control-channel.ts";
 import { DataReceiver } from "./data-receiver.ts";
 import { Datagrams } from "./datagrams.ts";
 import { deferred } from "./deferred.ts";
 import type { Host, RequestObserver } from "./host.ts";
-import { receiveRequest } from "./incoming-requests.ts";
 import type { BidiStream, WebTransportPort } from "./port.ts";
 import { RequestStream } from "./request-stream.ts";
+import type { Serving } from "./serving.ts";
 import { handled, ignore, streamErrorReason } from "./stream-errors.ts";
 import { Timers } from "./timers.ts";
 import { UnknownAliases } from "./unknown-aliases.ts";
@@ -39,7 +39,7 @@ export interface DriverOptions {
   /** The kind of machine that the draft wants (session/machine.ts). */
   readonly machine: MachineClass;
   readonly clock: Clock;
-  readonly handlers: RequestHandlers;
+  readonly serving: Serving;
   readonly setupTimeoutMs: number;
   readonly requestTimeoutMs: number;
   readonly maxObjectBytes: number;
@@ -218,7 +218,7 @@ export class Driver implements Host {
         return;
       case "requested":
         this.#observers.set(action.stream, { onEnded: ignore });
-        receiveRequest(this, action.stream, action.message, this.#options.handlers, (observer) => {
+        this.#options.serving.receive(this, action.stream, action.message, (observer) => {
           if (this.#observers.has(action.stream)) this.#observers.set(action.stream, observer);
           // The application took its time and the peer is gone: what it accepted is over already.
           else observer.onEnded({ cause: "cancelled-by-peer", error: requestOver() });

@@ -22,6 +22,7 @@ import type { Host, RequestObserver } from "./host.ts";
 import { MAX_QUEUED_CONTROL_BYTES } from "./limits.ts";
 import { inclusiveEnd, ReceivedTrack } from "./own-requests.ts";
 import { PublishedTrackState } from "./published-track.ts";
+import { notServed } from "./serving.ts";
 import { handled, streamErrorReason } from "./stream-errors.ts";
 
 const DEFAULT_PRIORITY = 128;
@@ -46,10 +47,7 @@ export function receiveRequest(
   use(waiting);
   try {
     if (!dispatch(context, message, waiting)) {
-      context.reject({
-        errorCode: requestErrors["not-supported"],
-        reason: `${message.type} is not served here`,
-      });
+      host.handle({ type: "refuse", stream, refusal: notServed(message) });
     }
   } catch (thrown) {
     context.reject({ errorCode: requestErrors["internal-error"], reason: "" });

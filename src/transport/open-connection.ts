@@ -26,13 +26,14 @@ import {
   OwnSubscription,
   onAbort,
 } from "./own-requests.ts";
-import { PublishedTrackState } from "./published-track.ts";
+import type { Serving } from "./serving.ts";
 import { ignore } from "./stream-errors.ts";
 
 export function connectionOver(
   driver: Driver,
   url: string,
   setup: SetupMessage,
+  serving: Serving,
   provider?: TokenProvider,
 ): Connection {
   function asking<T>(
@@ -178,7 +179,7 @@ export function connectionOver(
       });
     },
 
-    publish(track, { largest, parameters = {}, trackProperties = [] }) {
+    async publish(track, { largest, parameters = {}, trackProperties = [] }) {
       const offered = largest ? { ...parameters, largestObject: largest } : parameters;
       const { expiresMs } = parameters;
       return asking("publish", track, (tokens) => {
@@ -189,7 +190,7 @@ export function connectionOver(
           trackProperties,
         } as const;
         const make = (handle: StreamHandle) =>
-          new PublishedTrackState(driver, handle, {}, largest, { trackProperties, expiresMs });
+          serving.publish(driver, handle, largest, { trackProperties, expiresMs });
         return open(make, request).observer.accepted;
       });
     },

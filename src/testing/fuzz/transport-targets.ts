@@ -1,7 +1,7 @@
 /** Whole connections over the in-memory transport: two good ends with faults between them, and one good end with a hostile peer. */
 import { MAX_UNKNOWN_ALIAS_BYTES, MAX_UNKNOWN_ALIAS_STREAMS } from "../../session/limits.ts";
 import { loadMachine } from "../../session/machine.ts";
-import { accept, connect } from "../../transport/connect.ts";
+import { accept, connect, servingWith } from "../../transport/connect.ts";
 import type { Connection } from "../../transport/connection.ts";
 import { Driver } from "../../transport/driver.ts";
 import { MAX_OBJECT_BYTES, REQUEST_TIMEOUT_MS, SETUP_TIMEOUT_MS } from "../../transport/limits.ts";
@@ -174,12 +174,13 @@ async function hostile(codec: MoqtCodec): Promise<FuzzTarget> {
       });
       const promises = new Promises();
       let connection: Connection | undefined;
+      const serving = servingWith(relayHandlers(promises.watch, () => connection!));
       const driver = new Driver(role === "client" ? wire.client : wire.server, {
         role,
         codec,
         machine,
         clock,
-        handlers: relayHandlers(promises.watch, () => connection!),
+        serving,
         setupTimeoutMs: SETUP_TIMEOUT_MS,
         requestTimeoutMs: REQUEST_TIMEOUT_MS,
         maxObjectBytes: MAX_OBJECT_BYTES,
@@ -190,7 +191,7 @@ async function hostile(codec: MoqtCodec): Promise<FuzzTarget> {
       promises.watch(starting);
       starting.then(
         (setup) => {
-          connection = connectionOver(driver, "https://relay.test/", setup);
+          connection = connectionOver(driver, "https://relay.test/", setup, serving);
         },
         () => undefined,
       );
