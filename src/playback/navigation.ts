@@ -135,6 +135,8 @@ export class Navigation {
 
   goLive(): void {
     this.#chosen = false;
+    // With nothing live there is no edge to go to; when there is, it is joined.
+    if (this.#excerpt && !this.#options.stats()?.live.length) return;
     this.#seeks += 1;
     this.#controller.follow();
     if (this.#excerpt) this.#loadLive(undefined, true);
@@ -282,7 +284,9 @@ export class Navigation {
   #changeLists(positionMs: number, nowMs: number): void {
     if (this.#controller.following || nowMs < this.#notBeforeMs) return;
     if (this.#excerpt) {
-      if (!this.#options.stats()?.live?.length || this.#behindMs() > JOIN_LIVE_MS) return;
+      const [live] = this.#options.stats()?.live ?? [];
+      // Twice the margin: who has just come must not be left behind at once.
+      if (!live || this.#behindMs() > JOIN_LIVE_MS || positionMs < live.startMs + 2 * LIST_MARGIN_MS) return;
       this.#notBeforeMs = nowMs + RETRY_MS;
       this.#loadLive(positionMs, true);
       return;
