@@ -134,6 +134,25 @@ describe("an exported recording", () => {
       await expect(verifyExport(bad, beside, keyRing)).rejects.toMatchObject({ code: "object-mismatch" });
   });
 
+  test("says of every chunk which track it is of and when it plays, and neither can be changed", async () => {
+    await play();
+    const { file, manifests } = await exported(FIRST * 1000, (FIRST + 1) * 1000);
+    const good = await bytesOf(file);
+    const beside = await bytesOf(manifests);
+    const keyRing = await ring();
+    for (const box of ["tfhd", "tfdt"]) {
+      const at = Buffer.from(good).indexOf(box);
+      expect(at).toBeGreaterThan(0);
+      // Behind the box's name, version and flags: the last byte of a track's number, or of a time.
+      const field = at + 4 + 4 + (box === "tfhd" ? 3 : 7);
+      const bad = good.slice();
+      bad[field] = (bad[field] ?? 0) ^ 3;
+      await expect(verifyExport(bad, beside, keyRing), box).rejects.toMatchObject({
+        code: "object-mismatch",
+      });
+    }
+  });
+
   test("is not believed when its manifests are rearranged, or by another key", async () => {
     await play();
     const { file, manifests } = await exported(FIRST * 1000, (FIRST + 2) * 1000);
