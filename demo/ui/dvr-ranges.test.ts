@@ -50,7 +50,10 @@ describe("the marks of the scale", () => {
     const marks = marksOf(start, start + 10 * 60_000, 6).map((ms) => new Date(ms));
     expect(marks.map((at) => [at.getHours(), at.getMinutes(), at.getSeconds()])).toEqual([
       [22, 0, 0],
-      [22, 5, 0],
+      [22, 2, 0],
+      [22, 4, 0],
+      [22, 6, 0],
+      [22, 8, 0],
     ]);
     for (const spanMs of [20_000, 60_000, 3_600_000, 72 * 3_600_000]) {
       const some = marksOf(start, start + spanMs, 6);

@@ -47,9 +47,17 @@ export function oldestOf(ranges: LaneRanges): number | undefined {
 
 const MINUTE = 60_000;
 /** Distances of marks that a clock's reader expects. */
-const STEPS_MS = [5000, 10_000, 30_000, MINUTE, 5 * MINUTE, 10 * MINUTE, 30 * MINUTE, 60 * MINUTE].concat(
-  [2, 6, 12, 24].map((hours) => hours * 60 * MINUTE),
-);
+const STEPS_MS = [
+  5000,
+  10_000,
+  30_000,
+  MINUTE,
+  2 * MINUTE,
+  5 * MINUTE,
+  10 * MINUTE,
+  30 * MINUTE,
+  60 * MINUTE,
+].concat([2, 6, 12, 24].map((hours) => hours * 60 * MINUTE));
 
 /** Wall-clock times at which the scale is marked: round ones, at most `most` of them. */
 export function marksOf(startMs: number, endMs: number, most: number): number[] {
