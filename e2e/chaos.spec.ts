@@ -73,8 +73,8 @@ test.describe("relays in chaos", { tag: ["@chaos", "@sources"] }, () => {
     say(`CHAOS_SEED=${seed} (${browserName}, ${durationMs / 1000} s)`);
     const cluster = await ownCluster({ relays: ["A", "B", "C"] });
     const truth = await Truth.of(cluster.epochMs);
-    // A buffer of a second and a half: a machine that does other things must not look like a relay that fails.
-    await demo.play({ query: { target: "1500" } });
+    // A buffer of two and a half seconds: a machine that does other things must not look like a relay that fails.
+    await demo.play({ query: { target: "2500" } });
     await demo.waitForProgress(3);
     const stalls = await watchStalls(demo);
 
