@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { systemClock } from "../src/clock.ts";
 import { TrackSigner } from "../src/publish/signer.ts";
 import { MemoryStore } from "../src/replay/memory-store.ts";
@@ -108,6 +108,26 @@ test("plays what was signed: states, playlists, and the very bytes that were pub
   expect(await media(client, "video/init.mp4")).toEqual(broadcast.cutter.tracks[0]?.initSegment);
   await log.until("state", ({ state }) => state === "live");
 });
+
+test.each(["moqt-16", "moqt-14"] as const)(
+  "plays the very bytes that were signed in %s too",
+  async (version) => {
+    broadcast.versions = [version];
+    await broadcast.publishCatalog();
+    await publish(FIRST);
+    const { client, log } = await open({ versions: [version] });
+    expect((await log.until("ready")).tracks.map(({ name }) => name)).toEqual(["video", "audio"]);
+    await publish(FIRST + 1);
+    await vi.waitFor(
+      async () => expect(await playlist(client, "video/live.m3u8")).toContain(`URI="${FIRST + 1}.4.m4s"`),
+      { timeout: 30_000 },
+    );
+    for (const [index, { payload }] of broadcast.cutter.group("video", FIRST + 1).entries()) {
+      expect(await media(client, `video/${FIRST + 1}.${index}.m4s`)).toEqual(payload);
+    }
+    await log.until("state", ({ state }) => state === "live");
+  },
+);
 
 test("two relays give every object once", async () => {
   await broadcast.publishCatalog();

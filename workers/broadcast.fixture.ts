@@ -17,9 +17,11 @@ import type { Dial } from "../src/transport/port.ts";
 import type { KeyStatements } from "../src/trust/envelope.ts";
 import type { SigningKey } from "../src/trust/keys.ts";
 import type { SealedObject } from "../src/trust/secure-objects/object-cipher.ts";
+import type { Version } from "../src/wire/codec.ts";
 import type { Parameters } from "../src/wire/messages.ts";
 import { namespaceOf, trackKey, trackOf } from "../src/wire/names.ts";
 import type { MoqObject } from "../src/wire/objects.ts";
+import { supportedVersions } from "../src/wire/registry.ts";
 
 export const BROADCAST = ["example.com", "live"] as const;
 export const RELAY_A = "https://a.test/";
@@ -82,6 +84,8 @@ export class MemoryBroadcast {
     [MANIFESTS, new MemoryPeer()],
   ]);
   streamId = generateStreamId();
+  /** What the peers speak. */
+  versions: readonly Version[] = supportedVersions;
   /** The signer's clock; a restart takes a while, of which tests wait for nothing. */
   #clock = systemClock;
   readonly #signers = new Map<string, TrackSigner>();
@@ -107,7 +111,7 @@ export class MemoryBroadcast {
     const dial = memoryDial((port) => {
       void accept(
         port,
-        { url: options.url },
+        { url: options.url, versions: this.versions },
         {
           subscribe: (request) => {
             const server = peer.find(trackKey(request.track));

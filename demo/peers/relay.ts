@@ -4,12 +4,14 @@
  *
  * With `--files FOLDER` it keeps what passes through it there, beyond its `--cache-groups` in memory, and serves it after a restart: for 72 hours, or as `--retention HOURS` says;
  * `--retention TEXT=HOURS` does so for the tracks in whose printable name TEXT occurs.
- * `--token VALUE` lets only those subscribe and fetch who have it, `--redirect URL` sends them there.
+ * `--token VALUE` lets only those subscribe and fetch who have it, `--redirect URL` sends them there. `--draft NAME` is the MOQT draft it speaks, to viewers and
+ * to other relays alike: this server cannot negotiate one.
  */
 import { createHash, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { systemClock } from "../../src/clock.ts";
+import { versionOf } from "../../src/wire/registry.ts";
 import { onCommand, report, runPeer } from "./cluster/child.ts";
 import { tamperPort } from "./faults/byte-faults.ts";
 import { honest, isFaultName } from "./faults/fault.ts";
@@ -37,6 +39,7 @@ await runPeer(async (stop) => {
       retention: { type: "string", multiple: true, default: [] },
       token: { type: "string" },
       redirect: { type: "string" },
+      draft: { type: "string" },
       "cache-groups": { type: "string", default: String(CACHE_GROUPS) },
     },
   });
@@ -67,6 +70,7 @@ await runPeer(async (stop) => {
     directory: values.directory.map(parseAddress),
     edge: values.edge,
     ...(values.files !== undefined && { files: values.files, retentionMs: retention(values.retention) }),
+    ...(values.draft !== undefined && { versions: [versionOf(values.draft)] }),
     wrap: (session) => tamperPort(session, faults),
     filter: gated({ token: values.token, redirect: values.redirect }, filter),
     onLog: (text) => report({ type: "log", text }),

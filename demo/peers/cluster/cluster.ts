@@ -35,6 +35,8 @@ export interface ClusterOptions {
   readonly input?: string;
   /** Extra flags for single processes, by name ("signer", "publisher-A", "A", "M"). */
   readonly flags?: Readonly<Record<string, readonly string[]>>;
+  /** The MOQT draft that all speak, e.g. "moqt-16"; default: the best we know. */
+  readonly draft?: string;
   /** Processes that are made but not started, by the same names. */
   readonly hold?: readonly string[];
   /** Names of the manifest peers, to all of which the signer publishes; default M. */
@@ -78,6 +80,7 @@ export interface ClusterPlayerOptions {
   readonly manifests: readonly { readonly url: string; readonly certificateHashes: readonly string[] }[];
   readonly trust: { readonly roots: readonly string[] };
   readonly discover?: boolean;
+  readonly versions?: readonly string[];
 }
 
 export interface Cluster {
@@ -142,11 +145,12 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   const processes = new Map<string, PeerProcess>();
   const progress = options.onProgress ?? (() => undefined);
 
+  const draft = options.draft === undefined ? [] : ["--draft", options.draft];
   const add = (name: string, program: string, args: readonly string[]): PeerProcess => {
     const process = new PeerProcess({
       name,
       program,
-      args: [...args, ...(options.flags?.[name] ?? [])],
+      args: [...args, ...draft, ...(options.flags?.[name] ?? [])],
       onLog: (text) => options.onLog?.(name, text),
     });
     processes.set(name, process);
@@ -277,6 +281,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
         manifests: manifestPeers.map(peer),
         trust: { roots: [Buffer.from(signing.root.publicKey).toString("hex")] },
         ...(options.directory && { discover: true }),
+        ...(options.draft !== undefined && { versions: [options.draft] }),
       },
       relay(name) {
         const found = [...relays, ...manifestPeers].find((relay) => relay.name === name);

@@ -11,6 +11,7 @@ import { accept, connect } from "../../../src/transport/connect.ts";
 import type { Connection } from "../../../src/transport/connection.ts";
 import type { WebTransportPort } from "../../../src/transport/port.ts";
 import { keepConnected } from "../../../src/transport/reconnect.ts";
+import type { Version } from "../../../src/wire/codec.ts";
 import type { Certificate } from "../webtransport/certificates.ts";
 import { dial } from "../webtransport/client.ts";
 import { WebTransportServer } from "../webtransport/server.ts";
@@ -48,6 +49,8 @@ export interface RelayNodeOptions {
   /** What lies between this relay and a session: the demo's faults. */
   readonly wrap?: (session: WebTransportPort) => WebTransportPort;
   readonly filter?: RequestFilter;
+  /** Drafts to speak, best first; default: all we know. WebTransport negotiates none here, so the first is spoken to whoever comes. */
+  readonly versions?: readonly Version[];
   /** A folder in which groups are kept beyond the cache. */
   readonly files?: string;
   /** How long they are kept; default 72 h. Asked per track, by its printable name. */
@@ -66,6 +69,7 @@ export async function startRelayNode(options: RelayNodeOptions): Promise<RelayNo
   const log = options.onLog ?? (() => undefined);
   // Viewers that reach this relay by two addresses can tell that it is one.
   const implementation = `countersign relay ${name} (${instanceWord(randomBytes(16).toString("hex"))})`;
+  const versions = options.versions && { versions: options.versions };
   let relay: Relay | undefined;
   const server = await WebTransportServer.listen({
     certificate,
@@ -74,7 +78,11 @@ export async function startRelayNode(options: RelayNodeOptions): Promise<RelayNo
       relay
         ?.serve(
           (handlers) =>
-            accept(options.wrap?.(session) ?? session, { url: url.href, clock, implementation }, handlers),
+            accept(
+              options.wrap?.(session) ?? session,
+              { url: url.href, clock, implementation, ...versions },
+              handlers,
+            ),
           filter,
         )
         .catch((error: unknown) =>
@@ -96,6 +104,7 @@ export async function startRelayNode(options: RelayNodeOptions): Promise<RelayNo
       implementation,
       clock,
       signal,
+      ...versions,
     });
   const directory = new NamespaceRelayDirectory({ clock, self });
   const files =
