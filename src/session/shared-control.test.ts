@@ -336,6 +336,7 @@ describe("updates in draft-14 (§9.10)", () => {
 
   test.each([
     ["widens", { filter: { type: "absolute-start", start: { group: 0, object: 0 } } }],
+    ["begins earlier", { filter: { ...filter, start: { group: 1, object: 0 } } }],
     ["has a relative filter", { filter: { type: "largest-object" } }],
     ["asks for a new group", { newGroupRequest: 0 }],
   ] as const)("one that %s is refused here, because the draft cannot say it", (_, parameters) => {
