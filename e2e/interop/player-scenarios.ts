@@ -58,7 +58,7 @@ const negotiatingPlayer: Scenario = {
   async run(stage) {
     const onlyDraft = Number(stage.draft.slice("moqt-".length));
     const relay = await stage.startRelay({ onlyDraft });
-    const show = await broadcastOver(stage, [relay], undefined, { onlyDraft });
+    const show = await broadcastOver(stage, [relay], { twist: { onlyDraft } });
     // Last the one that they speak: without WebTransport's `protocols` another would be spoken.
     const offered = [...supportedVersions.filter((version) => version !== stage.draft), stage.draft];
     const query = show.query({});
@@ -100,7 +100,7 @@ const clusterPlayer: Scenario = {
   skip: ({ name, clusters }) => (clusters ? undefined : `${name} has no clusters`),
   async run(stage) {
     const other = await stage.startRelay({ clusterWith: [stage.relay.url] });
-    const show = await broadcastOver(stage, [stage.relay], other);
+    const show = await broadcastOver(stage, [stage.relay], { playFrom: other });
     const demo = await play(stage, show.query({ draft: stage.draft }));
     await demo.waitForProgress(3);
     const { objects } = await demo.stats();
@@ -108,6 +108,27 @@ const clusterPlayer: Scenario = {
     return `${objects.delivered} objects delivered across two nodes`;
   },
 };
+
+const oneRelay: Scenario = {
+  name: "player in Chromium, chunks and manifests of one process from one relay",
+  async run(stage) {
+    const show = await broadcastOver(stage, [], { together: stage.relay });
+    const demo = await play(stage, show.query({ draft: stage.draft }));
+    await demo.waitForProgress(2);
+    const { objects } = await demo.stats();
+    expectThat(objects.rejected === 0, `${objects.rejected} objects were rejected.`);
+    return "verified and live";
+  },
+};
+
+interface ShowOptions {
+  /** The relay from which the player gets chunks, when not those that are published into. */
+  readonly playFrom?: ForeignRelay;
+  /** One process publishes chunks and manifests, both into this relay. */
+  readonly together?: ForeignRelay;
+  /** How the manifests' relay differs. */
+  readonly twist?: RelayTwist;
+}
 
 interface Show {
   /** Addresses from which the player gets chunks. */
@@ -123,10 +144,9 @@ interface Show {
 async function broadcastOver(
   stage: Stage,
   relays: readonly ForeignRelay[],
-  playFrom?: ForeignRelay,
-  twist: RelayTwist = {},
+  { playFrom, together, twist }: ShowOptions = {},
 ): Promise<Show> {
-  const manifests = await stage.startRelay(twist);
+  const manifests = together ?? (await stage.startRelay(twist));
   const folder = await temporaryFolder();
   stage.atEnd(folder.remove);
   const seed = generateSeed();
@@ -150,11 +170,12 @@ async function broadcastOver(
   };
   await Promise.all([
     publisher("signer", manifests, [
-      ...["--publish-manifests", "--publish-chunks=false", "--seed", seedFile],
+      ...["--publish-manifests", `--publish-chunks=${together !== undefined}`, "--seed", seedFile],
     ]).start(),
     ...relays.map((relay, i) => publisher(`publisher-${i}`, relay, []).start()),
   ]);
-  const from = playFrom ? [playFrom] : relays;
+  const other = together ?? playFrom;
+  const from = other ? [other] : relays;
   return {
     objects: from.map(({ url }) => url),
     query: (more) =>
@@ -237,6 +258,7 @@ async function poll(
 export const PLAYER_SCENARIOS: readonly Scenario[] = [
   splitPlayer,
   playerLosesRelay,
+  oneRelay,
   negotiatingPlayer,
   strangerToPlayer,
   clusterPlayer,
