@@ -42,6 +42,30 @@ test.describe("the page says what is wrong", { tag: "@errors" }, () => {
     await expect(demo.page.locator("#notice-hint")).toContainText(/certificate/i);
   });
 
+  test("when a relay speaks none of our drafts: what it speaks, and what we do", async ({
+    cluster,
+    demo,
+  }) => {
+    let where: { readonly url: string; readonly hash: string } | undefined;
+    const peer = new PeerProcess({
+      name: "other-draft",
+      program: "../../e2e/support/other-draft-peer.ts",
+      args: [],
+      onLog: (text) => {
+        if (text.startsWith("{")) where = JSON.parse(text) as typeof where;
+      },
+    });
+    try {
+      await peer.start();
+      if (!where) throw new Error("The peer did not say how to reach it.");
+      await demo.open({ query: addressOf(cluster, { manifests: where.url, hash: where.hash }) });
+      await demo.expectNotice("version-unsupported");
+      await expect(demo.page.locator("#notice-hint")).toContainText(/offers moqt-07; we speak moqt-18/);
+    } finally {
+      await peer.stop();
+    }
+  });
+
   test("when nobody knows the broadcast", async ({ cluster, demo }) => {
     await demo.open({ query: addressOf(cluster, { broadcast: "countersign/nothing" }) });
     await demo.expectNotice("broadcast-unknown");
