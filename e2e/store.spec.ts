@@ -3,6 +3,7 @@ import type { Page } from "@playwright/test";
 import { addressOf, NOBODY } from "./support/address.ts";
 import { DemoPage, expectOnlySignedMedia } from "./support/demo-page.ts";
 import { expect, test } from "./support/fixtures.ts";
+import { archiveOf, startArchive } from "./support/http-archive.ts";
 import { readStore } from "./support/store.ts";
 
 const storedMs = (ranges: readonly { startMs: number; endMs: number }[]): number =>
@@ -133,6 +134,47 @@ test.describe("the store", { tag: "@store" }, () => {
       .poll(async () => (await demo.stats()).stored[0]?.startMs ?? 0, { timeout: 20_000 })
       .toBeGreaterThan(before);
     await waitForStored(demo, 1000);
+  });
+
+  test("is filled from an object store on the web, when the app names one", async ({
+    cluster,
+    demo,
+    page,
+    truth,
+  }) => {
+    test.setTimeout(120_000);
+    void cluster;
+    const archive = await startArchive();
+    try {
+      await demo.play();
+      await waitForStored(demo, 5000);
+      await page.evaluate(() => globalThis.player.destroy());
+      const { files, oldest } = await archiveOf(page);
+      archive.put(files);
+      await page.evaluate(
+        () =>
+          new Promise((resolve, reject) => {
+            const request = indexedDB.deleteDatabase("countersign-replay");
+            request.onsuccess = resolve;
+            request.onerror = reject;
+          }),
+      );
+
+      const source = `/demo/examples/http-source.ts?base=${archive.url}`;
+      await demo.open({ query: { source } });
+      await demo.waitForState("live", 40_000);
+      await demo.waitForProgress(0.5);
+      await page.evaluate((mediaMs) => globalThis.player.seekTo(mediaMs), oldest * 1000 + 100);
+      await demo.waitForState("rewound");
+      await demo.waitForProgress(1);
+      expect(archive.asked.filter((path) => path.endsWith(`--video/${oldest}.bin`))).not.toEqual([]);
+      expectOnlySignedMedia((await demo.probed()).media, truth);
+      // It is in the store now, and need not be asked for again.
+      const written = await readStore(page);
+      expect(written.filter(({ group }) => group === oldest)).not.toEqual([]);
+    } finally {
+      await archive.close();
+    }
   });
 
   test("two tabs with the same broadcast add up, and neither disturbs the other", async ({
