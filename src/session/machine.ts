@@ -5,7 +5,11 @@ import type { SessionMachine } from "./types.ts";
 
 export type MachineClass = new (options: SessionOptions) => SessionMachine;
 
+let shared: MachineClass | undefined;
+
 /** The one for shared control streams is loaded when such a draft is spoken. */
 export async function loadMachine({ requestStreams }: Capabilities): Promise<MachineClass> {
-  return requestStreams ? Session : (await import("./shared-control.ts")).SharedControlSession;
+  if (requestStreams) return Session;
+  shared ??= (await import("./shared-control.ts")).SharedControlSession;
+  return shared;
 }

@@ -47,9 +47,16 @@ function registered(version: string): Registered {
   });
 }
 
+/** A module that is there already still takes a turn of the module loader: a dial that follows another need not wait for it. */
+const loaded = new Map<string, MoqtCodec>();
+
 /** The codec of a version, e.g. of `WebTransport.protocol`. Rejects with "version-unsupported" for one we do not speak. */
 export async function loadCodec(version: string): Promise<MoqtCodec> {
-  return registered(version).load();
+  const known = loaded.get(version);
+  if (known) return known;
+  const codec = await registered(version).load();
+  loaded.set(version, codec);
+  return codec;
 }
 
 /** The version of this name. Throws "version-unsupported" for one we do not speak. */
