@@ -17,6 +17,7 @@ import { type Faults, memoryTransport, type StreamOfFault } from "../memory-tran
 import type { Chance } from "./chance.ts";
 import type { FuzzTarget } from "./engine.ts";
 import { HostilePeer } from "./hostile-peer.ts";
+import { HostileSharedPeer } from "./hostile-shared-peer.ts";
 import { demand } from "./judge.ts";
 
 /** Turns of the clock, 5 s each: above the sum of all timeouts there are, one after the other. */
@@ -195,8 +196,14 @@ async function hostile(codec: MoqtCodec): Promise<FuzzTarget> {
         },
         () => undefined,
       );
-      const peer = new HostilePeer(chance, role === "client" ? wire.server : wire.client, codec, role);
-      await peer.begin();
+      const port = role === "client" ? wire.server : wire.client;
+      const peer = codec.shared
+        ? new HostileSharedPeer(chance, port, codec, codec.shared, role)
+        : new HostilePeer(chance, port, codec, role);
+      // A control stream may be the other side's to open, which takes its time.
+      const begun = peer.begin();
+      if (!codec.shared) await begun;
+      promises.watch(begun);
       for (let steps = chance.below(25); steps > 0; steps--) {
         if (connection && chance.maybe(0.3)) useConnection(chance, connection, promises);
         else await peer.act();
@@ -220,5 +227,5 @@ async function hostile(codec: MoqtCodec): Promise<FuzzTarget> {
 
 export const transportTargets: readonly FuzzTarget[] = [
   conversation,
-  ...(await Promise.all(everyCodec.filter(({ shared }) => !shared).map(hostile))),
+  ...(await Promise.all(everyCodec.map(hostile))),
 ];
