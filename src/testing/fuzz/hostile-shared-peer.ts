@@ -155,8 +155,9 @@ export class HostileSharedPeer {
         : fetchBytes(chance, this.#codec, "ascending", this.#someId()),
     );
     this.#write(writer, chance.maybe(0.15) ? mutate(chance, whole) : whole);
-    if (chance.maybe()) writer.close().catch(ignore);
-    else if (chance.maybe()) writer.abort(new StreamErrorReason(chance.below(20))).catch(ignore);
+    const end = chance.below(4);
+    if (end < 2) writer.close().catch(ignore);
+    else if (end === 2) writer.abort(new StreamErrorReason(chance.below(20))).catch(ignore);
   }
 
   #say(message: SharedMessage): void {
