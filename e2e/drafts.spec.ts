@@ -4,7 +4,7 @@ import { expect, test } from "./support/fixtures.ts";
 import { Truth } from "./support/truth.ts";
 
 test.describe("a broadcast over an older draft", { tag: "@drafts" }, () => {
-  // Nothing here is Chromium's own; it has only not been seen to pass in Firefox yet.
+  // biome-ignore lint/suspicious/noSkippedTests: nothing here is Chromium's own; it has only not been seen to pass in Firefox yet
   test.skip(({ browserName }) => browserName !== "chromium", "seen to pass in Chromium so far");
 
   for (const draft of ["moqt-16", "moqt-14"]) {
