@@ -18,11 +18,16 @@ const POINTER_HEAD_BYTES = 16;
 /** Of other files' snapshots this many are kept at hand: a reader goes through one after the other. */
 const MAX_OPEN_FILES = 8;
 
+/**
+ * Failures to make or write a file after which the database takes everything for the rest of the session. One alone says little: with a busy machine and a private context, Chromium 156 was
+ * seen to refuse a handle to a file that it had just made, and to write part of a record.
+ */
+const MAX_FAILURES = 8;
+
 /** The members of FileSystemSyncAccessHandle that are used. */
 interface SyncHandle {
   write(bytes: ArrayBuffer, options: { at: number }): number;
   read(bytes: Uint8Array, options: { at: number }): number;
-  getSize(): number;
   flush(): void;
   close(): void;
 }
@@ -66,6 +71,16 @@ function writePointer({ segment, at, length }: Pointer): ArrayBuffer {
   return bytes.buffer;
 }
 
+/** False when the browser wrote something else than all of it, or nothing. Throws when the disk is full. */
+function wholly(handle: SyncHandle, record: ArrayBuffer, at: number): boolean {
+  try {
+    return handle.write(record, { at }) === record.byteLength;
+  } catch (thrown) {
+    if (thrown instanceof DOMException && thrown.name === "QuotaExceededError") throw thrown;
+    return false;
+  }
+}
+
 interface Writing {
   readonly name: string;
   readonly handle: SyncHandle;
@@ -84,6 +99,9 @@ export class PayloadFiles {
   #folder: Promise<Folder> | undefined;
   #writing: Writing | undefined;
   #closed = false;
+  /** False: only reading, or the browser gives no files (any more); then payloads go into the database. */
+  #wanted = false;
+  #failures = 0;
 
   constructor(options: PayloadFilesOptions) {
     this.#options = options;
@@ -98,6 +116,7 @@ export class PayloadFiles {
   async open(): Promise<void> {
     try {
       await this.#begin();
+      this.#wanted = true;
     } catch (thrown) {
       throw new CountersignError("storage-unavailable", "The browser gives no files to this page's worker.", {
         hint: "Media are kept in IndexedDB instead.",
@@ -109,8 +128,13 @@ export class PayloadFiles {
   /** Before each batch: append() is called within a transaction, where nothing may be waited for. */
   async prepare(): Promise<void> {
     const { segmentBytes = SEGMENT_BYTES } = this.#options;
-    // Undefined: only reading, or the browser gave no files; then payloads go into the database.
-    if (this.#writing !== undefined && this.#writing.size >= segmentBytes) await this.#begin();
+    if (!this.#wanted || (this.#writing !== undefined && this.#writing.size < segmentBytes)) return;
+    try {
+      await this.#begin();
+    } catch {
+      // The present file grows, or payloads go into the database, until the next batch gets a new file.
+      this.#failed();
+    }
   }
 
   /** Appends a record; returns what to store in its place: the record itself when there is no file to write to. Throws what the browser throws, QuotaExceededError above all. */
@@ -120,9 +144,12 @@ export class PayloadFiles {
     const at = writing.size;
     // Counted first: what a failed write left there is not written over.
     writing.size += record.byteLength;
-    const written = writing.handle.write(record, { at });
-    if (written !== record.byteLength)
-      throw new DOMException("A file took only part of a record.", "QuotaExceededError");
+    if (!wholly(writing.handle, record, at)) {
+      // The record is not lost for that: it goes into the database, and the next batch into another file.
+      this.#failed();
+      this.#end();
+      return record;
+    }
     return writePointer({ segment: writing.name, at, length: record.byteLength });
   }
 
@@ -177,13 +204,23 @@ export class PayloadFiles {
     const handle = await file.createSyncAccessHandle();
     this.#end();
     if (this.#closed) handle.close();
-    else this.#writing = { name, handle, size: handle.getSize() };
+    // New, since nobody else has its name.
+    else this.#writing = { name, handle, size: 0 };
+  }
+
+  #failed(): void {
+    this.#failures += 1;
+    if (this.#failures >= MAX_FAILURES) this.#wanted = false;
   }
 
   #end(): void {
-    this.#writing?.handle.flush();
-    this.#writing?.handle.close();
+    const writing = this.#writing;
     this.#writing = undefined;
+    try {
+      writing?.handle.flush();
+    } finally {
+      writing?.handle.close();
+    }
   }
 
   async #file(segment: string, fresh: boolean): Promise<Blob | undefined> {
