@@ -48,11 +48,14 @@ test.describe("a relay that restarts", { tag: "@reconnect" }, () => {
     const cluster = await ownCluster({ relays: ["A"] });
     const a = cluster.relay("A");
     await demo.play();
+    // On a busy machine the manifest peer may be lost for a moment as well.
+    const ofA = async (type: "reconnecting" | "resumed") =>
+      (await demo.events(type)).filter(({ detail }) => detail["url"] === a.url);
     await a.process.kill();
-    await expect.poll(() => demo.events("reconnecting"), { timeout: BACK_MS }).toHaveLength(1);
+    await expect.poll(() => ofA("reconnecting"), { timeout: BACK_MS }).toHaveLength(1);
     await a.process.start();
-    await expect.poll(() => demo.events("resumed"), { timeout: BACK_MS }).toHaveLength(1);
-    const [back] = await demo.events("resumed");
+    await expect.poll(() => ofA("resumed"), { timeout: BACK_MS }).toHaveLength(1);
+    const [back] = await ofA("resumed");
     const missed = back?.detail["missed"] as { startMs: number; endMs: number }[];
     expect(missed.length).toBeGreaterThan(0);
     for (const { startMs, endMs } of missed) expect(endMs).toBeGreaterThan(startMs);

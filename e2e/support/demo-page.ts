@@ -61,9 +61,9 @@ export class DemoPage {
   }
 
   async stats(): Promise<PlayerStats> {
-    const stats = await this.page.evaluate(() => globalThis.player?.stats);
-    if (stats === undefined) throw new Error("The player has no stats yet.");
-    return stats;
+    // The worker tells the first ones half a second after it began.
+    const handle = await this.page.waitForFunction(() => globalThis.player?.stats);
+    return (await handle.jsonValue()) as PlayerStats;
   }
 
   /** By the name that the launcher gave it, or by address. */

@@ -141,6 +141,11 @@ export class Navigation {
     this.#controller.follow();
     if (this.#excerpt) this.#loadLive(undefined, true);
     else {
+      if (this.#pendingMs !== undefined) {
+        // A leap into the past was under way and is not wanted any more: nobody waits for its list.
+        this.#pendingMs = undefined;
+        this.#options.client.leaveExcerpt();
+      }
       this.#seekToEdge();
       if (this.#options.video.paused) this.#play();
     }

@@ -8,8 +8,7 @@ import type { Verified } from "../trust/types.ts";
 import { utf8Encode } from "../utf8.ts";
 import type { MoqObject } from "../wire/objects.ts";
 import type { VarInt } from "../wire/varint.ts";
-import type { LeafDigest } from "./read-group.ts";
-import type { GroupRange, GroupSource, ReplayStore, StoredGroup } from "./types.ts";
+import type { GroupRange, GroupSource, LeafDigest, ReplayStore, StoredGroup } from "./types.ts";
 
 export interface ContractCase {
   readonly name: string;

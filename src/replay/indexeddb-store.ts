@@ -18,7 +18,7 @@ import { isQuotaError } from "./database.ts";
 import type { PayloadFiles } from "./payload-files.ts";
 import { Pins, pinKey } from "./pins.ts";
 import { readOldest, readRanges } from "./range-index.ts";
-import type { LeafDigest, ReadGroup } from "./read-group.ts";
+import type { ReadGroup } from "./read-group.ts";
 import { readGroup } from "./read-group.ts";
 import { repairGroup } from "./repair.ts";
 import { evictMeta, evictStep, forgetPrefix } from "./retention.ts";
@@ -27,6 +27,7 @@ import { removeEmptied } from "./segment-count.ts";
 import type {
   Evicted,
   GroupRange,
+  LeafDigest,
   Lost,
   ReplayStore,
   ReplayStoreEvents,

@@ -17,10 +17,10 @@ import { DatabaseConnection } from "./database.ts";
 import { IndexedDbStore } from "./indexeddb-store.ts";
 import { MemoryStore } from "./memory-store.ts";
 import { PayloadFiles } from "./payload-files.ts";
-import type { LeafDigest } from "./read-group.ts";
 import { DATABASE_NAME } from "./schema.ts";
 import type {
   GroupRange,
+  LeafDigest,
   ReplayStore,
   ReplayStoreEvents,
   StoredGroup,

@@ -6,7 +6,6 @@
  * signer's word, because whoever could alter a record could alter its digest too.
  */
 import { CountersignError } from "../errors.ts";
-import type { MoqObject } from "../wire/objects.ts";
 import type { VarInt } from "../wire/varint.ts";
 import { addInPlace, contains, subtract, unflatten } from "./group-ranges.ts";
 import type { GroupState } from "./group-row.ts";
@@ -16,10 +15,7 @@ import type { StoredObject } from "./record.ts";
 import { unpackEvidence, unpackRecords } from "./record.ts";
 import type { ReplayDatabase } from "./schema.ts";
 import { idKey } from "./schema.ts";
-import type { GroupRange, StoredGroup, TrackKey } from "./types.ts";
-
-/** The leaf digest of an object: objectLeaf() of trust/. Throws or rejects with "malformed-track" when the properties cannot be parsed. */
-export type LeafDigest = (object: MoqObject) => Uint8Array | Promise<Uint8Array>;
+import type { GroupRange, LeafDigest, StoredGroup, TrackKey } from "./types.ts";
 
 /** What is wrong with a group, and what is left of it. */
 export interface Damage {

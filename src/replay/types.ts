@@ -14,6 +14,9 @@ import type { VarInt } from "../wire/varint.ts";
  */
 export type TrackKey = string;
 
+/** The leaf digest of an object: objectLeaf() of trust/. Throws or rejects with "malformed-track" when the properties cannot be parsed. */
+export type LeafDigest = (object: MoqObject) => Uint8Array | Promise<Uint8Array>;
+
 /** Groups first..last, both included. Lists of ranges are sorted and disjoint. */
 export interface GroupRange {
   readonly first: VarInt;
