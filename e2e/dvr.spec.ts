@@ -101,6 +101,60 @@ test.describe("rewinding live", { tag: "@dvr" }, () => {
   });
 });
 
+test.describe("the DVR bar", { tag: "@dvr" }, () => {
+  test.slow();
+
+  test("shows the past by the clock, and leads anywhere by keys and by dragging", async ({
+    demo,
+    page,
+    ownCluster,
+  }) => {
+    await playWithPast(demo, ownCluster);
+    const slider = page.getByRole("slider", { name: "Position in the broadcast" });
+    await expect(page.locator("#lanes .fetchable").first()).toBeVisible();
+    await expect(slider).toHaveAttribute("aria-valuetext", /at the live edge, live$/);
+
+    const live = await position(demo);
+    await slider.focus();
+    await slider.press("PageDown");
+    await demo.waitForState("rewound");
+    await demo.waitForProgress(1);
+    const minuteBack = await position(demo);
+    expect(minuteBack).toBeGreaterThan(live - 62_000);
+    expect(minuteBack).toBeLessThan(live - 30_000);
+    await expect(slider).toHaveAttribute(
+      "aria-valuetext",
+      /^\d\d:\d\d:\d\d, (\d+ min )?\d+ s behind live, (stored in this browser|at the relays)/,
+    );
+    await page.getByRole("button", { name: "Back 10 s" }).click();
+    await expect.poll(() => position(demo)).toBeLessThan(minuteBack - 5000);
+
+    // Dragged from where it is to a tenth of the bar: nothing is sought before it is let go.
+    const before = await position(demo);
+    const box = await slider.boundingBox();
+    if (!box) throw new Error("the bar is not shown");
+    const y = box.y + box.height / 2;
+    await page.mouse.move(box.x + box.width * 0.6, y);
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width * 0.1, y, { steps: 5 });
+    await expect(page.locator("#tip")).toContainText(/\d\d:\d\d:\d\d/);
+    await expect(page.locator("#tip")).toContainText("at the relays");
+    expect(await position(demo)).toBeGreaterThanOrEqual(before);
+    await page.mouse.up();
+    await expect.poll(() => position(demo)).toBeLessThan(live - 100_000);
+    await demo.waitForProgress(1);
+
+    await page.getByRole("button", { name: "1 min", exact: true }).click();
+    await expect(page.getByRole("button", { name: "1 min", exact: true })).toHaveAttribute(
+      "aria-pressed",
+      "true",
+    );
+    await slider.press("End");
+    await demo.waitForState("live");
+    await demo.waitForProgress(1);
+  });
+});
+
 test.describe("with the network gone", { tag: ["@dvr", "@offline"] }, () => {
   test.slow();
 
