@@ -1,10 +1,10 @@
 /** A signer says two things of one place: whoever hears both stops, keeps both, and can show them to others. */
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "./support/fixtures.ts";
+import { savedBy } from "./support/saved-files.ts";
 
 const CLI = ["node_modules/tsx/dist/cli.mjs", "src/trust/cli/main.ts"];
 
@@ -38,12 +38,15 @@ test.describe("equivocation", { tag: ["@trust", "@equivocation"] }, () => {
       .toBeGreaterThan(received + 50_000);
     expect((await demo.deliveries()).length).toBe(delivered);
 
-    const download = page.waitForEvent("download");
-    await page.getByRole("button", { name: "Export evidence" }).click();
-    const file = await (await download).path();
-    expect((await readFile(file)).byteLength).toBeGreaterThan(300);
+    const [saved] = await savedBy(page, 1, () =>
+      page.getByRole("button", { name: "Export evidence" }).click(),
+    );
+    const evidence = Buffer.from(saved?.base64 ?? "", "base64");
+    expect(evidence.byteLength).toBeGreaterThan(300);
     const folder = mkdtempSync(join(tmpdir(), "countersign-evidence-"));
     try {
+      const file = join(folder, "evidence.cbor");
+      writeFileSync(file, evidence);
       const root = Buffer.from(cluster.root.publicKey).toString("hex");
       const verdict = execFileSync(process.execPath, [...CLI, "verify", file, "--root", root], {
         encoding: "utf8",

@@ -1,11 +1,11 @@
 /** A stretch of the past as a file: it plays anywhere, and anybody can check it. */
 import { execFile } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
-import type { Page } from "@playwright/test";
 import { verifyExport } from "../src/recording/verify-export.ts";
 import { fromHex } from "../src/trust/bytes.ts";
 import { KeyRing } from "../src/trust/key-ring.ts";
 import { expect, test } from "./support/fixtures.ts";
+import { savedBy } from "./support/saved-files.ts";
 
 /** The command-line tool as a process of its own: its exit code, and what it said. */
 function countersign(...args: readonly string[]): Promise<string> {
@@ -14,42 +14,6 @@ function countersign(...args: readonly string[]): Promise<string> {
       process.execPath,
       ["--import", "tsx", "src/trust/cli/main.ts", ...args],
       (error, stdout, stderr) => resolve(`${error?.code ?? 0} ${stdout}${stderr}`),
-    );
-  });
-}
-
-/** The two files that the page offers to save. Not every driver of a browser tells of downloads, so they are taken where the page gives them away. */
-async function savedBy(
-  page: Page,
-  act: () => Promise<void>,
-): Promise<readonly { readonly name: string; readonly base64: string }[]> {
-  await page.evaluate(() => {
-    const saved: { name: string; blob: Blob }[] = [];
-    const blobs = new Map<string, Blob>();
-    const make = URL.createObjectURL.bind(URL);
-    URL.createObjectURL = (blob: Blob) => {
-      const url = make(blob);
-      blobs.set(url, blob);
-      return url;
-    };
-    HTMLAnchorElement.prototype.click = function (this: HTMLAnchorElement) {
-      const blob = blobs.get(this.href);
-      if (blob) saved.push({ name: this.download, blob });
-    };
-    Object.assign(globalThis, { saved });
-  });
-  await act();
-  await page.waitForFunction(() => (globalThis as unknown as { saved: unknown[] }).saved.length === 2);
-  return await page.evaluate(async () => {
-    const { saved } = globalThis as unknown as { saved: { name: string; blob: Blob }[] };
-    return await Promise.all(
-      saved.map(async ({ name, blob }) => {
-        const bytes = new Uint8Array(await blob.arrayBuffer());
-        let text = "";
-        for (let at = 0; at < bytes.length; at += 32_768)
-          text += String.fromCharCode(...bytes.subarray(at, at + 32_768));
-        return { name, base64: btoa(text) };
-      }),
     );
   });
 }
@@ -69,7 +33,7 @@ test.describe("an exported stretch", { tag: "@export" }, () => {
     await page.getByRole("button", { name: /^To/ }).click();
     // Whole groups, so the last one has to have ended.
     await demo.waitForProgress(2);
-    const saved = await savedBy(page, () => page.getByRole("button", { name: /^Save/ }).click());
+    const saved = await savedBy(page, 2, () => page.getByRole("button", { name: /^Save/ }).click());
     const film = testInfo.outputPath("film.mp4");
     const beside = testInfo.outputPath("film.manifests");
     expect(saved.map(({ name }) => name.replace(/.*\./, "."))).toEqual([".mp4", ".manifests"]);

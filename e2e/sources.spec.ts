@@ -32,7 +32,11 @@ test.describe("with redundancy 1", { tag: "@sources" }, () => {
   }) => {
     test.slow();
     const before = new Map<string, number>();
-    for (const relay of cluster.relays) before.set(relay.name, (await relay.stats()).objectsOut);
+    for (const relay of cluster.relays) {
+      // The page of the test before may not have hung up yet.
+      await expect.poll(async () => (await relay.stats()).subscribers, { timeout: 20_000 }).toBe(0);
+      before.set(relay.name, (await relay.stats()).objectsOut);
+    }
     await demo.play({ query: { redundancy: "1" } });
     for (const relay of cluster.relays)
       await demo.waitForSource(relay.url, "is there", ({ state }) => /active|standby/.test(state));
