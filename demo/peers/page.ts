@@ -92,6 +92,19 @@ export async function serveBundle(answer: Answer, port: number): Promise<PageSer
   };
 }
 
+/**
+ * In place of Vite's own client where pages must not be reloaded: that one reloads its page whenever it has lost the server for a moment, as it does on a busy machine, in the middle of a
+ * test. These are the exports that Vite's transformed modules may import.
+ */
+const QUIET_CLIENT = `
+const nothing = () => undefined;
+export const createHotContext = () => ({ data: {}, accept: nothing, dispose: nothing, prune: nothing, on: nothing, off: nothing, send: nothing, invalidate: nothing });
+export const updateStyle = nothing;
+export const removeStyle = nothing;
+export const injectQuery = (url) => url;
+export class ErrorOverlay {}
+`;
+
 export interface SourcesOptions {
   readonly port: number;
   readonly quiet: boolean;
@@ -116,7 +129,10 @@ export async function serveSources(answer: Answer, options: SourcesOptions): Pro
         name: "countersign-demo",
         configureServer({ middlewares }) {
           middlewares.use((request, response, next) => {
-            if (!answer(request, response)) next();
+            if (!options.watch && request.url?.startsWith("/@vite/client")) {
+              response.setHeader("content-type", "text/javascript");
+              response.end(QUIET_CLIENT);
+            } else if (!answer(request, response)) next();
           });
         },
       },
