@@ -355,6 +355,19 @@ describe("SourcePool, redundancy", () => {
     expect(relays[1]!.fetches).toEqual(["join 1"]);
   });
 
+  it("names the one that sends first for requests beside the tracks, whichever was named first", async () => {
+    const { air, start, relays, pool } = broadcast(["a", "b"], { redundancy: 1 });
+    start();
+    await settle();
+    await air(3);
+    expect(pool.connected().map(({ source }) => source)).toEqual(["a", "b"]);
+    relays[0]!.kill();
+    await air(8);
+    relays[0]!.restart();
+    await air(40);
+    expect(pool.connected().map(({ source }) => source)).toEqual(["b", "a"]);
+  });
+
   it("leaves a relay that cannot stand by unsubscribed, tells nobody of a problem, and asks it the moment it is needed", async () => {
     const { air, start, relays, log, played, holes, expected } = broadcast(["a", "b"], { redundancy: 1 });
     relays[1]!.knowsStandby = false;

@@ -100,10 +100,12 @@ export class SourcePool {
     return [...this.#sources.values()].map(statusOf);
   }
 
-  /** Whom requests beside the tracks (a group from yesterday) can be made of: the trustworthy before suspects. */
+  /** Whom requests beside the tracks (a group from yesterday) can be made of: the trustworthy before suspects, and those that send before those that stand by, which shall cost nothing. */
   connected(): readonly RepairSource[] {
+    const rank = (source: PoolSource): number =>
+      (source.state === "suspect" ? 2 : 0) + (this.#sending.has(source) ? 0 : 1);
     return this.#connected()
-      .sort((a, b) => Number(a.state === "suspect") - Number(b.state === "suspect"))
+      .sort((a, b) => rank(a) - rank(b))
       .map((source) => ({ source: source.source, connection: source.connection! }));
   }
 
