@@ -5,7 +5,7 @@ import type { GroupTimeline } from "../src/replay/media-range.ts";
 import type { TimeRange } from "../src/rpc/protocol.ts";
 import { type ReadableRanges, type ReadableTrack, readableRanges, storedRanges } from "./excerpt.ts";
 
-/** What relays have is found out by asking them, some forty small questions. They are asked once live media flow, and then this often. */
+/** What relays have is found out by asking them: some forty small questions at first, a few from then on (fetch-floor.ts). They are asked once live media flow, and then this often. */
 const FIRST_ASKED_AFTER_MS = 3000;
 const ASKED_EVERY_MS = 30_000;
 

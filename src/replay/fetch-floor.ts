@@ -2,7 +2,8 @@
  * How far back relays reach.
  *
  * No message asks for it (draft-18 has the largest location, not the smallest), so it is found out: steps back from the live edge that double, down to the first group of all, and then the
- * border below the last of them that is there by halves. So a hole near the edge is not taken for the end. That is some forty small questions, asked again now and then, since caches forget.
+ * border below the last of them that is there by halves. So a hole near the edge is not taken for the end. That is some forty small questions, once. Caches forget, so it is asked again now and then;
+ * but nearly always the floor is where it was (an archive) or has moved along with the live edge (a cache), and two to four questions tell.
  */
 import type { Clock } from "../clock.ts";
 import type { VarInt } from "../wire/varint.ts";
@@ -14,6 +15,8 @@ const FLOOR_GOOD_FOR_MS = 30_000;
 
 interface Known {
   readonly floor: VarInt | undefined;
+  /** The live edge at that time. */
+  readonly newest: VarInt;
   readonly atMs: number;
 }
 
@@ -34,10 +37,27 @@ export class FetchFloor {
   ): Promise<VarInt | undefined> {
     const known = this.#known.get(track);
     if (known !== undefined && this.#clock.now() - known.atMs < FLOOR_GOOD_FOR_MS) return known.floor;
-    const floor = await search(newest, signal, has);
-    this.#known.set(track, { floor, atMs: this.#clock.now() });
+    const confirmed = known && (await confirm(known, newest, signal, has));
+    const floor = confirmed ?? (await search(newest, signal, has));
+    this.#known.set(track, { floor, newest, atMs: this.#clock.now() });
     return floor;
   }
+}
+
+/** The floor, if it is where one would expect it after the last time; undefined: it has to be searched for. */
+async function confirm(
+  { floor, newest: newestThen }: Known,
+  newest: VarInt,
+  signal: AbortSignal | undefined,
+  has: (group: VarInt) => Promise<boolean>,
+): Promise<VarInt | undefined> {
+  if (floor === undefined || newest < newestThen) return undefined;
+  const moved = subVarInt(newest, newestThen);
+  for (const expected of moved === 0 ? [floor] : [floor, addVarInt(floor, moved)]) {
+    signal?.throwIfAborted();
+    if ((await has(expected)) && (expected === 0 || !(await has(subVarInt(expected, 1))))) return expected;
+  }
+  return undefined;
 }
 
 async function search(
