@@ -87,7 +87,28 @@ export async function ensureBrowsers(names: readonly BrowserName[] = BROWSERS): 
   for (const name of names) {
     const present = findBrowser(name);
     const found = present !== undefined && starts(present) ? present : await install(name);
+    if (name === "firefox") await ensureDecoder();
     progress(`${name}: ${found.path} (${versionOf(found.path) ?? "version unknown"})`);
+  }
+}
+
+/** By name and regular expression, since the number is another one in each Debian release. */
+const DECODER_PACKAGE = "^libavcodec[0-9]+$";
+
+/**
+ * On Linux Firefox brings no H.264 decoder: it takes the system's libavcodec, which its package merely recommends. Without it every page loads and nothing plays.
+ */
+async function ensureDecoder(): Promise<void> {
+  if (process.platform !== "linux") return;
+  const ldconfig = findOnPath("ldconfig") ?? "/sbin/ldconfig";
+  const { status, stdout } = spawnSync(ldconfig, ["-p"], { encoding: "utf8" });
+  if (status !== 0 || stdout.includes("libavcodec.so")) return;
+  try {
+    await aptInstall([DECODER_PACKAGE]);
+  } catch (error) {
+    progress(
+      `firefox plays no H.264 here until the system has libavcodec (Debian: apt-get install libavcodec-extra; ${lastLine(error)})`,
+    );
   }
 }
 
