@@ -58,6 +58,12 @@ export interface SourcePoolEvents {
   recovered: { readonly source: SourceId };
 }
 
+/** A source that requests beside the tracks can be made of. */
+export interface ConnectedSource extends RepairSource {
+  /** It does not send: what is asked of it costs bytes that nobody pays for otherwise. */
+  readonly standsBy: boolean;
+}
+
 /** How a merged track is read. */
 export interface MergedTrackOptions {
   readonly priority?: number;
@@ -101,12 +107,16 @@ export class SourcePool {
   }
 
   /** Whom requests beside the tracks (a group from yesterday) can be made of: the trustworthy before suspects, and those that send before those that stand by, which shall cost nothing. */
-  connected(): readonly RepairSource[] {
+  connected(): readonly ConnectedSource[] {
     const rank = (source: PoolSource): number =>
       (source.state === "suspect" ? 2 : 0) + (this.#sending.has(source) ? 0 : 1);
     return this.#connected()
       .sort((a, b) => rank(a) - rank(b))
-      .map((source) => ({ source: source.source, connection: source.connection! }));
+      .map((source) => ({
+        source: source.source,
+        connection: source.connection!,
+        standsBy: !this.#sending.has(source),
+      }));
   }
 
   /** A relay that turned up late joins in. The same address twice, however it is written, is one source: the first. */

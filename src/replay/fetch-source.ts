@@ -53,6 +53,8 @@ export interface GroupRequest {
 /** A peer that can be asked; the composition root has them from its pools. */
 export interface FetchPeer {
   readonly source: string;
+  /** It shall cost nothing: what it has is asked only where nobody else has it. */
+  readonly standsBy?: boolean;
   readonly connection: { fetch(request: GroupRequest, sink: GroupSink): Promise<unknown> };
 }
 
@@ -314,7 +316,9 @@ export class FetchSource implements GroupSource {
     }
   }
 
-  /** Whether any of these peers has an object at the beginning of the group. Throws when none has and somebody could not be asked. */
+  /**
+   * Whether any of these peers has an object at the beginning of the group; those that stand by are asked last, since the answer is an object. Throws when none has and somebody could not be asked.
+   */
   async #anyHas(
     peers: readonly FetchPeer[],
     track: FullTrackName,
@@ -323,14 +327,14 @@ export class FetchSource implements GroupSource {
   ): Promise<boolean> {
     const start = { group, object: 0 };
     let failure: unknown;
-    const answers = peers.map(async (peer) => {
-      let has = false;
+    const has = async (peer: FetchPeer): Promise<boolean> => {
+      let brought = false;
       const request = { track, start, end: start, priority: FETCH_SOON };
       const sink = {
         accept: ({ payloadLength }: { readonly payloadLength: number }) =>
           payloadLength <= MAX_FETCHED_GROUP_BYTES,
         object: (object: MoqObject) => {
-          has ||= object.group === group;
+          brought ||= object.group === group;
         },
       };
       try {
@@ -339,12 +343,16 @@ export class FetchSource implements GroupSource {
         if (!(thrown instanceof CountersignError && thrown.protocolCode === INVALID_RANGE))
           failure ??= thrown;
       }
-      return has;
-    });
-    const found = (await Promise.all(answers)).some(Boolean);
-    signal?.throwIfAborted();
-    if (!found && failure !== undefined) throw toCountersignError(failure, "request-rejected");
-    return found;
+      return brought;
+    };
+    for (const standsBy of [false, true]) {
+      const asked = peers.filter((peer) => (peer.standsBy ?? false) === standsBy);
+      const found = (await Promise.all(asked.map(has))).some(Boolean);
+      signal?.throwIfAborted();
+      if (found) return true;
+    }
+    if (failure !== undefined) throw toCountersignError(failure, "request-rejected");
+    return false;
   }
 
   #noteMissing(track: TrackKey, group: VarInt): void {
