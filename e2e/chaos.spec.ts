@@ -86,7 +86,7 @@ test.describe("relays in chaos", { tag: ["@chaos", "@sources"] }, () => {
       `${happened.length} misfortunes, ${deliveries.length} objects, stalls ${JSON.stringify(await stalls())}`,
     );
     expect(happened.length).toBeGreaterThan(1);
-    expectExactlyOnce(deliveries, truth);
+    await expectExactlyOnce(demo, truth);
     expectOnlySignedMedia((await demo.probed()).media, truth);
     expect(await demo.events("hole")).toEqual([]);
     const starved = (await stalls()).filter(({ aheadMs }) => aheadMs < STARVED_MS);
@@ -153,8 +153,7 @@ test.describe("relays in chaos", { tag: ["@chaos", "@sources"] }, () => {
         `redundancy ${redundancy}: kill to next verified object, median ${median(recovery)} ms, ` +
           `worst ${Math.max(...recovery)} ms of ${recovery.length} (${recovery.join(", ")})`,
       );
-      const deliveries = (await demo.deliveries()).filter(({ type }) => type === "delivered");
-      expectExactlyOnce(deliveries, truth);
+      await expectExactlyOnce(demo, truth);
       expect(await demo.events("hole")).toEqual([]);
       await page.close();
     });

@@ -35,7 +35,7 @@ test.describe("a relay that knows of others", { tag: "@directory" }, () => {
     await demo.waitForSource(b.url, "is found again", ({ state }) => state === "active", 30_000);
     await demo.waitForProgress(1);
 
-    expectExactlyOnce(await demo.deliveries(), truth);
+    await expectExactlyOnce(demo, truth);
     expect(await demo.events("hole")).toEqual([]);
     expectOnlySignedMedia((await demo.probed()).media, truth);
   });

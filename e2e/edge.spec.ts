@@ -52,7 +52,7 @@ test.describe("two edges and two origins", { tag: "@edge" }, () => {
       .toBe(2 * TRACKS);
     await demo.waitForProgress(3, 40_000);
     expect(await demo.state()).toBe("live");
-    expectExactlyOnce(await demo.deliveries(), truth);
+    await expectExactlyOnce(demo, truth);
     expect(await demo.events("hole")).toEqual([]);
     expectOnlySignedMedia((await demo.probed()).media, truth);
 

@@ -35,7 +35,7 @@ test.describe("a relay that is killed in mid-group", { tag: "@failover" }, () =>
     await demo.waitForProgress(3);
     expect(await demo.state()).toBe("live");
 
-    expectExactlyOnce(await demo.deliveries(), truth);
+    await expectExactlyOnce(demo, truth);
     expect(await demo.events("hole")).toEqual([]);
     expectOnlySignedMedia((await demo.probed()).media, truth);
   });

@@ -60,7 +60,7 @@ test.describe("keys", { tag: ["@trust", "@keys"] }, () => {
     await demo.waitForProgress(1);
 
     expect(await demo.state()).toBe("live");
-    expectExactlyOnce(await demo.deliveries(), truth);
+    await expectExactlyOnce(demo, truth);
     expect(await demo.events("hole")).toEqual([]);
     expect(await demo.events("rejected")).toEqual([]);
     expect((await demo.stats()).sources.find(({ kind }) => kind === "manifests")?.score.junk).toBe(0);

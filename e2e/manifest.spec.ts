@@ -26,7 +26,7 @@ test.describe("a manifest peer", { tag: "@manifest" }, () => {
     await cluster.signer.start();
     await demo.waitForState("live", 30_000);
     await demo.waitForProgress(2);
-    expectExactlyOnce(await demo.deliveries(), truth);
+    await expectExactlyOnce(demo, truth);
     await expect(demo.page.locator("#notice")).toBeHidden();
   });
 

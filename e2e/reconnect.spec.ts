@@ -40,7 +40,7 @@ test.describe("a relay that restarts", { tag: "@reconnect" }, () => {
     await demo.waitForProgress(2);
     expect(await demo.state()).toBe("live");
     expect(await demo.events("hole")).toEqual([]);
-    expectExactlyOnce(await demo.deliveries(), truth);
+    await expectExactlyOnce(demo, truth);
   });
 
   test("is asked for what went by meanwhile, when it is the only one", async ({ ownCluster, demo }) => {

@@ -5,10 +5,7 @@ import { expect, test } from "./support/fixtures.ts";
 import { Truth } from "./support/truth.ts";
 
 async function expectWhole(demo: DemoPage, truth: Truth): Promise<void> {
-  expectExactlyOnce(
-    (await demo.deliveries()).filter(({ type }) => type === "delivered"),
-    truth,
-  );
+  await expectExactlyOnce(demo, truth);
   expectOnlySignedMedia((await demo.probed()).media, truth);
   expect(await demo.events("hole")).toEqual([]);
   expect(await demo.state()).toBe("live");

@@ -76,7 +76,7 @@ test.describe("beside an honest relay", { tag: "@tamper" }, () => {
       }
 
       expect(await demo.state()).toBe("live");
-      expectExactlyOnce(await demo.deliveries(), truth);
+      await expectExactlyOnce(demo, truth);
       expectOnlySignedMedia((await demo.probed()).media, truth);
       expect(await demo.events("hole")).toEqual([]);
       // Nobody is blamed for what another did.
@@ -102,7 +102,7 @@ test.describe("beside an honest relay", { tag: "@tamper" }, () => {
     await expect(page.locator(".source[data-peer=A] .problem")).toBeVisible();
     await page.getByLabel("How relay A behaves").selectOption("none");
     await demo.waitForSource(a.url, "is active again", ({ state }) => state === "active", 45_000);
-    expectExactlyOnce(await demo.deliveries(), truth);
+    await expectExactlyOnce(demo, truth);
     expect(await demo.events("hole")).toEqual([]);
   });
 });

@@ -16,7 +16,7 @@ test.describe("two manifest peers", { tag: ["@trust"] }, () => {
     await demo.waitForProgress(3);
     expect(await demo.state()).toBe("live");
     expect(await demo.source(second!.url)).toMatchObject({ state: "active", score: { junk: 0 } });
-    expectExactlyOnce(await demo.deliveries(), truth);
+    await expectExactlyOnce(demo, truth);
     expect(await demo.events("hole")).toEqual([]);
   });
 });
@@ -49,6 +49,6 @@ test.describe("a relay that leaves objects out", { tag: ["@trust", "@repair"] },
     // Every fifth object is B's or nobody's.
     await demo.waitForSource(b!.url, "repaired", ({ score }) => score.good > 0);
     expect(await demo.events("hole")).toEqual([]);
-    expectExactlyOnce(await demo.deliveries(), truth);
+    await expectExactlyOnce(demo, truth);
   });
 });
