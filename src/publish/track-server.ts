@@ -15,8 +15,11 @@ import { type CachedGroup, GroupCache } from "./group-cache.ts";
 const INTERNAL_ERROR = 0x0;
 const INVALID_RANGE = 0x11;
 
-/** Groups for which a subscriber's ended streams are remembered: late copies come from the recent past only. */
-const REMEMBERED_GROUPS = 8;
+/**
+ * The newest groups published, by count: what is of an older one is not sent live any more, only fetched. A subscriber's ended streams are remembered for as long, so that the rest of a
+ * subgroup that comes late never opens a second stream. As many as the merger's ledger knows object by object (`LEDGER_WINDOW_GROUPS`), which lets nothing older through.
+ */
+const LIVE_GROUPS = 32;
 
 /** Groups read from the older source at a time while a FETCH is answered: what one request can make us hold. */
 const FETCH_WINDOW_GROUPS = 30;
@@ -45,6 +48,8 @@ export class TrackServer {
   readonly cache: GroupCache;
   readonly #options: TrackServerOptions;
   readonly #downstreams = new Set<Downstream>();
+  /** Ascending: the newest groups, at most {@link LIVE_GROUPS}. */
+  readonly #live: VarInt[] = [];
   #objectsSent = 0;
   /** Told when the number of subscribers changes. */
   onSubscribers: ((count: number) => void) | undefined;
@@ -66,10 +71,9 @@ export class TrackServer {
 
   /** A new live object: cached and sent on. False: it was known. */
   publish(object: MoqObject, flags: SubgroupFlags): boolean {
-    const before = this.cache.largest;
     if (!this.cache.put(object)) return false;
-    if (before === undefined || object.group > before.group) this.#forgetOld(object.group);
-    for (const downstream of this.#downstreams) downstream.offer(object, flags);
+    if (this.#isLive(object.group))
+      for (const downstream of this.#downstreams) downstream.offer(object, flags);
     return true;
   }
 
@@ -217,10 +221,19 @@ export class TrackServer {
     return expected <= last;
   }
 
-  #forgetOld(group: VarInt): void {
-    if (group < REMEMBERED_GROUPS) return;
-    const floor = typeof group === "number" ? group - REMEMBERED_GROUPS : group - BigInt(REMEMBERED_GROUPS);
-    for (const downstream of this.#downstreams) downstream.forgetBefore(floor);
+  /** Whether the group is among the newest ones. A new one pushes the oldest out, and with it what is remembered of its streams. */
+  #isLive(group: VarInt): boolean {
+    const live = this.#live;
+    let at = live.length;
+    while (at > 0 && compareVarInt(live[at - 1] as VarInt, group) > 0) at--;
+    if (at > 0 && live[at - 1] === group) return true;
+    if (at === 0 && live.length === LIVE_GROUPS) return false;
+    live.splice(at, 0, group);
+    if (live.length > LIVE_GROUPS) {
+      live.shift();
+      for (const downstream of this.#downstreams) downstream.forgetBefore(live[0] as VarInt);
+    }
+    return true;
   }
 }
 
