@@ -395,6 +395,21 @@ describe("namespaces where PUBLISH_NAMESPACE answers SUBSCRIBE_NAMESPACE (14, 15
     expect(wire.all("requested")).toMatchObject([{ message: { type: "publish-namespace" } }]);
   });
 
+  test("what was accepted at once uses up no credit: the peer can announce without end", () => {
+    const wire = new Wire(draft14, "client");
+    wire.open({ type: "subscribe-namespace", prefix, parameters: {} });
+    let limit: VarInt = 1 + 2 * REQUEST_WINDOW;
+    for (let id = 1; id < 6 * REQUEST_WINDOW; id += 2) {
+      expect(id).toBeLessThan(Number(limit));
+      wire.hears({ type: "publish-namespace", requestId: id, namespace: broadcast, parameters: {} });
+      wire.hears({ type: "withdraw", what: "publish-namespace-done", namespace: broadcast });
+      const last = wire.actions.at(-1);
+      wire.actions.length = 0;
+      if (last?.type === "send-control" && last.message.type === "max-request-id") limit = last.message.limit;
+    }
+    expect(wire.session.closed).toBe(false);
+  });
+
   test("what we list for the peer is announced and withdrawn, each namespace once", () => {
     const wire = new Wire(draft14, "server");
     wire.hears({ type: "subscribe-namespace", requestId: 0, prefix, parameters: {} });

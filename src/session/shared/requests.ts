@@ -1,11 +1,11 @@
 /** The requests of a session whose control stream they all share: which handle of the machine stands for which id on the wire. */
 
-import type { Parameters, RequestMessage } from "../wire/messages.ts";
-import { type Namespace, namespaceKey } from "../wire/names.ts";
-import type { Answer } from "../wire/shared-messages.ts";
-import type { VarInt } from "../wire/varint.ts";
-import type { FilterRange } from "./filters.ts";
-import type { StreamHandle } from "./types.ts";
+import type { Parameters, RequestMessage } from "../../wire/messages.ts";
+import { type Namespace, namespaceKey } from "../../wire/names.ts";
+import type { Answer } from "../../wire/shared-messages.ts";
+import type { VarInt } from "../../wire/varint.ts";
+import type { FilterRange } from "../filters.ts";
+import type { StreamHandle } from "../types.ts";
 
 export interface SharedRequest {
   readonly stream: StreamHandle;

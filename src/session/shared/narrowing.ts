@@ -1,8 +1,8 @@
 /** SUBSCRIBE_UPDATE of draft-14 (§9.10): it repeats all of a subscription, has no relative filters, can only narrow it, and gets no answer. */
-import type { Parameters, SubscriptionFilter } from "../wire/messages.ts";
-import { compareLocations } from "../wire/names.ts";
-import { type FilterRange, resolveFilter, UNFILTERED } from "./filters.ts";
-import type { SharedRequest } from "./shared-requests.ts";
+import type { Parameters, SubscriptionFilter } from "../../wire/messages.ts";
+import { compareLocations } from "../../wire/names.ts";
+import { type FilterRange, resolveFilter, UNFILTERED } from "../filters.ts";
+import type { SharedRequest } from "./requests.ts";
 
 /** True when `to` lets nothing pass that `from` does not. */
 export function narrows(from: FilterRange, to: FilterRange): boolean {

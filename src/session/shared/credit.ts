@@ -3,12 +3,12 @@
  *
  * Ids are given when a request is really sent, because they must come in sequence and a request that waits for credit may be given up.
  */
-import { sessionErrors } from "../wire/codes.ts";
-import { addVarInt, type VarInt } from "../wire/varint.ts";
-import { REQUEST_WINDOW } from "./limits.ts";
-import { sentBy } from "./request-ids.ts";
-import type { Role } from "./types.ts";
-import { violation } from "./violations.ts";
+import { sessionErrors } from "../../wire/codes.ts";
+import { addVarInt, type VarInt } from "../../wire/varint.ts";
+import { REQUEST_WINDOW } from "../limits.ts";
+import { sentBy } from "../request-ids.ts";
+import type { Role } from "../types.ts";
+import { violation } from "../violations.ts";
 
 export class RequestCredit {
   readonly #role: Role;
