@@ -9,7 +9,7 @@ import type { MoqObject } from "../wire/objects.ts";
 import { compareVarInt, type VarInt } from "../wire/varint.ts";
 import { equalBytes } from "./bytes.ts";
 import { ManifestChain } from "./chain.ts";
-import { MANIFEST_AAD, openEnvelope } from "./envelope.ts";
+import { carriesKeyStatements, MANIFEST_AAD, openEnvelope } from "./envelope.ts";
 import { GroupTruths } from "./group-truths.ts";
 import { includedEntry } from "./inclusion.ts";
 import type { KeyRing } from "./key-ring.ts";
@@ -174,7 +174,8 @@ export async function readGroupEvidence(
     const unauthorised = options.keyRing.authorise(key, manifest.track, manifest.issuedAtMs);
     if (unauthorised !== undefined) throw unauthorised;
     const { statement, signature } = envelope;
-    const link = { manifest, key, source: "store", statement, signature, envelope: bytes };
+    const introducing = carriesKeyStatements(envelope);
+    const link = { manifest, key, source: "store", statement, signature, envelope: bytes, introducing };
     const place = chain.judge(link);
     if (place.kind === "known") continue;
     const fits = place.kind === "new" && truths.judge(link).kind === "fits";

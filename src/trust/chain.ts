@@ -22,6 +22,8 @@ export interface Link {
   readonly envelope: Uint8Array;
   /** A later manifest by the same key vouches for it; its own signature was not looked at (signature-proof.ts). */
   readonly byChain?: boolean;
+  /** Statements about keys ride in the envelope. */
+  readonly introducing: boolean;
 }
 
 /** Two manifests, both rightly signed, that cannot both be true. */
@@ -66,7 +68,9 @@ export class ManifestChain {
   }
 
   add(link: Link): void {
-    this.#links.splice(this.#lowerBound(link.manifest.sequence), 0, link);
+    const index = this.#lowerBound(link.manifest.sequence);
+    if (index === this.#links.length) this.#links.push(link);
+    else this.#links.splice(index, 0, link);
   }
 
   /** Forgets what was said of a group; later contradictions with it are no longer seen. */

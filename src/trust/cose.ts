@@ -11,6 +11,7 @@ import { type CborMap, type CborValue, decodeCbor, isArray, isBytes, isMap } fro
 import { encodeCbor } from "./cbor-writer.ts";
 import { SIGNATURE_BYTES, type SignatureAlgorithm, type SigningKey, type VerificationKey } from "./keys.ts";
 import { MAX_ENVELOPE_BYTES } from "./limits.ts";
+import { sha256 } from "./short-sha256.ts";
 
 /** Header labels (RFC 9052 §3.1). */
 export const HEADER_ALG = 1;
@@ -83,29 +84,71 @@ export function sigStructure(
   externalAad: Uint8Array,
   payload: Uint8Array,
 ): Uint8Array<ArrayBuffer> {
-  const heads = [protectedBytes, externalAad, payload].map(({ byteLength }) => byteStringHead(byteLength));
-  const size =
-    SIGNATURE1.byteLength + protectedBytes.byteLength + externalAad.byteLength + payload.byteLength;
-  const bytes = new Uint8Array(heads.reduce((sum, head) => sum + head.length, size));
-  bytes.set(SIGNATURE1);
-  let pos = SIGNATURE1.byteLength;
-  for (const [i, part] of [protectedBytes, externalAad, payload].entries()) {
-    bytes.set(heads[i]!, pos);
-    bytes.set(part, pos + heads[i]!.length);
-    pos += heads[i]!.length + part.byteLength;
-  }
+  const bytes = new Uint8Array(structureBytes(protectedBytes, externalAad, payload));
+  writeStructure(bytes, protectedBytes, externalAad, payload);
   return bytes;
+}
+
+/** Room for the Sig_structure of a manifest of a few objects; longer ones get a buffer of their own. */
+const scratch = new Uint8Array(1_024);
+
+/** SHA-256 of the {@link sigStructure}, which most envelopes need and nothing else of it. */
+export function sigStructureDigest(
+  protectedBytes: Uint8Array,
+  externalAad: Uint8Array,
+  payload: Uint8Array,
+): Uint8Array {
+  const size = structureBytes(protectedBytes, externalAad, payload);
+  if (size > scratch.byteLength) return sha256(sigStructure(protectedBytes, externalAad, payload));
+  writeStructure(scratch, protectedBytes, externalAad, payload);
+  return sha256(scratch.subarray(0, size));
+}
+
+function structureBytes(protectedBytes: Uint8Array, externalAad: Uint8Array, payload: Uint8Array): number {
+  return (
+    SIGNATURE1.byteLength +
+    headBytes(protectedBytes.byteLength) +
+    protectedBytes.byteLength +
+    headBytes(externalAad.byteLength) +
+    externalAad.byteLength +
+    headBytes(payload.byteLength) +
+    payload.byteLength
+  );
+}
+
+function writeStructure(
+  into: Uint8Array,
+  protectedBytes: Uint8Array,
+  externalAad: Uint8Array,
+  payload: Uint8Array,
+): void {
+  into.set(SIGNATURE1);
+  let pos = writeByteString(into, SIGNATURE1.byteLength, protectedBytes);
+  pos = writeByteString(into, pos, externalAad);
+  writeByteString(into, pos, payload);
 }
 
 /** Array of 4, and the context string (RFC 9052 §4.4). By hand, since it is built for every envelope that arrives; held to encodeCbor by a test. */
 const SIGNATURE1 = encodeCbor(["Signature1", 0, 0, 0]).subarray(0, -3);
 
-/** Initial bytes of a byte string (RFC 8949 §3.1); {@link MAX_ENVELOPE_BYTES} keeps the length in 16 bits. */
-function byteStringHead(length: number): readonly number[] {
-  if (length < 24) return [0x40 | length];
-  if (length < 0x100) return [0x58, length];
-  if (length < 0x1_0000) return [0x59, length >> 8, length & 0xff];
-  return [0x5a, length >>> 24, (length >> 16) & 0xff, (length >> 8) & 0xff, length & 0xff];
+/** How many bytes stand before the content of a byte string (RFC 8949 §3.1). */
+function headBytes(length: number): number {
+  if (length < 24) return 1;
+  if (length < 0x100) return 2;
+  return length < 0x1_0000 ? 3 : 5;
+}
+
+/** A byte string (RFC 8949 §3.1) at `pos`; returns where it ends. */
+function writeByteString(into: Uint8Array, pos: number, content: Uint8Array): number {
+  const { byteLength } = content;
+  const head = headBytes(byteLength);
+  if (head === 1) into[pos] = 0x40 | byteLength;
+  else {
+    into[pos] = head === 2 ? 0x58 : head === 3 ? 0x59 : 0x5a;
+    for (let i = 1; i < head; i++) into[pos + i] = byteLength >>> (8 * (head - 1 - i));
+  }
+  into.set(content, pos + head);
+  return pos + head + byteLength;
 }
 
 /** True when `key` made the signature. A key of another algorithm than the header names never did. */

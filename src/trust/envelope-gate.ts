@@ -4,7 +4,6 @@
  * Peers send the same envelope several times, junk, and envelopes of keys that are only to be introduced. The gate answers what it has an answer to, keeps each source within
  * its budget, lets equal envelopes share one judgement, and keeps those of unknown keys for a while.
  */
-import { sha256 } from "@noble/hashes/sha2.js";
 import type { Clock } from "../clock.ts";
 import { CountersignError, toCountersignError } from "../errors.ts";
 import type { VarInt } from "../wire/varint.ts";
@@ -12,6 +11,7 @@ import { bytesKey, equalBytes, ownCopy } from "./bytes.ts";
 import { JunkAccounts } from "./junk-account.ts";
 import { SIGNATURE_BYTES } from "./keys.ts";
 import { MAX_ENVELOPE_BYTES, MAX_PARKED, MAX_REMEMBERED_REFUSALS } from "./limits.ts";
+import { sha256 } from "./short-sha256.ts";
 
 /** What became of one envelope. */
 export interface Judgement {

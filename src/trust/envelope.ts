@@ -5,11 +5,10 @@
  * anyone on the way can add them. The **statement** is the SHA-256 of what the signature covers: it names what was said regardless of
  * unprotected headers and of which valid signature came with it, so hash chains and duplicate detection use it.
  */
-import { sha256 } from "@noble/hashes/sha2.js";
 import { CountersignError } from "../errors.ts";
 import { utf8Encode } from "../utf8.ts";
 import { type CborMap, type CborValue, isArray, isBytes } from "./cbor.ts";
-import { decodeSign1, encodeSign1, HEADER_KID, malformed, sigStructure } from "./cose.ts";
+import { decodeSign1, encodeSign1, HEADER_KID, malformed, sigStructure, sigStructureDigest } from "./cose.ts";
 import { KID_BYTES, type SignatureAlgorithm, type SigningKey, type VerificationKey } from "./keys.ts";
 import {
   MAX_DELEGATIONS_PER_ENVELOPE,
@@ -50,9 +49,10 @@ export interface Envelope {
   readonly kid: Uint8Array;
   readonly payload: Uint8Array;
   readonly signature: Uint8Array;
-  /** What the signature covers. */
-  readonly signed: Uint8Array;
-  /** SHA-256 of `signed`. */
+  /** What the signature covers besides the payload. */
+  readonly protectedBytes: Uint8Array;
+  readonly externalAad: Uint8Array;
+  /** SHA-256 of all that the signature covers. */
   readonly statement: Uint8Array;
   /** Statements about keys that ride along; not covered by the signature. */
   readonly keyStatements: KeyStatements;
@@ -66,19 +66,33 @@ export function openEnvelope(bytes: Uint8Array, aad: string): Envelope {
   if (protectedHeader.size !== 2 || !isBytes(kid, KID_BYTES)) {
     throw malformed("its protected header is not exactly algorithm and key id");
   }
-  const signed = sigStructure(protectedBytes, utf8Encode(aad), payload);
+  const externalAad = encodedAad(aad);
   return {
     algorithm,
     kid,
     payload,
     signature,
-    signed,
-    statement: sha256(signed),
-    keyStatements: {
-      succession: statementsIn(unprotected, "succession"),
-      delegation: statementsIn(unprotected, "delegation"),
-      revocation: statementsIn(unprotected, "revocation"),
-    },
+    protectedBytes,
+    externalAad,
+    statement: sigStructureDigest(protectedBytes, externalAad, payload),
+    keyStatements: unprotected.size === 0 ? NO_KEY_STATEMENTS : keyStatementsIn(unprotected),
+  };
+}
+
+const NO_KEY_STATEMENTS: KeyStatements = { succession: [], delegation: [], revocation: [] };
+
+const MANIFEST_AAD_BYTES = utf8Encode(MANIFEST_AAD);
+
+/** Encoding the text anew costs as much as hashing does, and nearly every envelope is a manifest's. */
+function encodedAad(aad: string): Uint8Array {
+  return aad === MANIFEST_AAD ? MANIFEST_AAD_BYTES : utf8Encode(aad);
+}
+
+function keyStatementsIn(unprotected: CborMap): KeyStatements {
+  return {
+    succession: statementsIn(unprotected, "succession"),
+    delegation: statementsIn(unprotected, "delegation"),
+    revocation: statementsIn(unprotected, "revocation"),
   };
 }
 
@@ -93,12 +107,15 @@ function statementsIn(unprotected: CborMap, kind: KeyStatementKind): readonly Ui
 /** Whether `key` signed it. */
 export function signedBy(envelope: Envelope, key: VerificationKey): Promise<boolean> {
   if (key.algorithm !== envelope.algorithm) return Promise.resolve(false);
-  return key.verify(envelope.signature, envelope.signed);
+  const { protectedBytes, externalAad, payload } = envelope;
+  // Built here and not when it was opened: most manifests are vouched for by the chain, and nobody looks at their signature.
+  return key.verify(envelope.signature, sigStructure(protectedBytes, externalAad, payload));
 }
 
 /** Whether anything about keys rides in it. */
 export function carriesKeyStatements({ keyStatements }: Envelope): boolean {
-  return Object.values(keyStatements).some((envelopes) => envelopes.length > 0);
+  const { succession, delegation, revocation } = keyStatements;
+  return succession.length + delegation.length + revocation.length > 0;
 }
 
 /** Signs `payload` and wraps it up. Rejects with "invalid-options" when the result is over MAX_ENVELOPE_BYTES, or carries more statements than readers look at. */

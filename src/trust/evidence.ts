@@ -12,7 +12,7 @@ import { bytesKey, equalBytes } from "./bytes.ts";
 import { type CborValue, decodeCbor, isArray, isBytes, isMap } from "./cbor.ts";
 import { encodeCbor } from "./cbor-writer.ts";
 import type { Contradiction, Link } from "./chain.ts";
-import { type KeyStatements, MANIFEST_AAD, openEnvelope } from "./envelope.ts";
+import { carriesKeyStatements, type KeyStatements, MANIFEST_AAD, openEnvelope } from "./envelope.ts";
 import type { KeyRing } from "./key-ring.ts";
 import { MAX_EVIDENCE_BYTES } from "./limits.ts";
 import { decodeManifest } from "./manifest.ts";
@@ -128,7 +128,8 @@ async function readLinks({ manifests }: EvidenceBundle, keyRing: KeyRing): Promi
     const unauthorised = keyRing.authorise(proof.key, manifest.track, manifest.issuedAtMs);
     if (unauthorised !== undefined) throw unauthorised;
     const { statement, signature } = envelope;
-    return { manifest, key: proof.key, source: peer, statement, signature, envelope: bytes };
+    const introducing = carriesKeyStatements(envelope);
+    return { manifest, key: proof.key, source: peer, statement, signature, envelope: bytes, introducing };
   });
 }
 

@@ -14,6 +14,8 @@ export class Freshness {
   readonly #skewMs: number;
   readonly #onStale: () => void;
   #deadlineMs = Number.NEGATIVE_INFINITY;
+  /** When the timer looks, at the latest. There is one while the track is fresh: not one per manifest, of which there may be hundreds a second. */
+  #looksAtMs = Number.POSITIVE_INFINITY;
   #cancel: (() => void) | undefined;
 
   constructor(clock: Clock, skewMs: number, onStale: () => void) {
@@ -29,22 +31,26 @@ export class Freshness {
 
   /** A newer manifest arrived. Returns whether it is fresh; when it is, onStale is called once that ends. */
   renew(issuedAtMs: number, freshForMs: number): boolean {
-    this.stop();
     this.#deadlineMs = this.deadline(issuedAtMs, freshForMs);
-    if (this.#deadlineMs <= this.#clock.now()) return false;
-    this.#arm();
-    return true;
+    const fresh = this.#deadlineMs > this.#clock.now();
+    // A timer that looks earlier finds the new deadline by itself.
+    if (!fresh || this.#deadlineMs < this.#looksAtMs) this.stop();
+    if (fresh && this.#cancel === undefined) this.#arm();
+    return fresh;
   }
 
   stop(): void {
     this.#cancel?.();
     this.#cancel = undefined;
+    this.#looksAtMs = Number.POSITIVE_INFINITY;
   }
 
   #arm(): void {
-    const leftMs = this.#deadlineMs - this.#clock.now();
-    this.#cancel = this.#clock.setTimer(Math.min(leftMs, MAX_WAIT_MS), () => {
-      this.#cancel = undefined;
+    const now = this.#clock.now();
+    const waitMs = Math.min(this.#deadlineMs - now, MAX_WAIT_MS);
+    this.#looksAtMs = now + waitMs;
+    this.#cancel = this.#clock.setTimer(waitMs, () => {
+      this.stop();
       if (this.#deadlineMs <= this.#clock.now()) this.#onStale();
       else this.#arm();
     });

@@ -142,7 +142,7 @@ export class GroupTruths {
     }
     record.whole = record.named.size === record.completion?.objectCount;
     record.links.push(link);
-    if (record.links.length > 1)
+    if (record.links.length > 1 && record.links.at(-2)!.manifest.sequence > link.manifest.sequence)
       record.links.sort((a, b) => compareVarInt(a.manifest.sequence, b.manifest.sequence));
     record.bytes += link.envelope.byteLength;
     record.lastUse = ++this.#uses;
@@ -182,7 +182,7 @@ export class GroupTruths {
 
 /** Both lists ascend and share no id. */
 function inOrder(known: readonly SignedEntry[], fresh: readonly SignedEntry[]): readonly SignedEntry[] {
-  const all = [...known, ...fresh];
+  const all = known.concat(fresh);
   const last = known.at(-1);
   // Manifests mostly come in order; then there is nothing to sort.
   if (last === undefined || fresh.length === 0 || last.object < fresh[0]!.object) return all;

@@ -8,17 +8,20 @@
  * them; and the payload as carried, so that whoever checks needs no media key. 0x00 is the leaf prefix of RFC 9162 §2.1.1: a leaf can never be taken for an
  * inner node. The track is not in it: a leaf counts only as part of a manifest, which names the track and the stream.
  */
-import { sha256 } from "@noble/hashes/sha2.js";
 import { utf8Encode } from "../utf8.ts";
 import type { MoqObject } from "../wire/objects.ts";
 import { immutablePropertiesOf } from "../wire/properties.ts";
 import type { VarInt } from "../wire/varint.ts";
 import { subtleCrypto, unshared } from "./keys.ts";
+import { sha256 } from "./short-sha256.ts";
 
 const DOMAIN = utf8Encode("\0countersign/leaf/1");
 const DIGEST_BYTES = 32;
 const FIXED_BYTES = DOMAIN.byteLength + 8 + 8 + 4 + DIGEST_BYTES;
 const NO_PROPERTIES = new Uint8Array(0);
+
+/** What a leaf without immutable properties is hashed from, written over for each: nearly all objects of a player are such. */
+const plainInput = new Uint8Array(FIXED_BYTES);
 
 /**
  * Payloads up to this size are hashed synchronously. Measured in Node 20 with 32 digests under way at a time: at 512 B noble takes
@@ -36,7 +39,8 @@ export interface LeafInput {
 /** The leaf over a payload that is hashed already. `payloadDigest` is its SHA-256. */
 export function leafOf(input: LeafInput, payloadDigest: Uint8Array): Uint8Array {
   const { group, object, immutableProperties } = input;
-  const bytes = new Uint8Array(FIXED_BYTES + immutableProperties.byteLength);
+  const size = FIXED_BYTES + immutableProperties.byteLength;
+  const bytes = size === FIXED_BYTES ? plainInput : new Uint8Array(size);
   const view = new DataView(bytes.buffer);
   bytes.set(DOMAIN);
   let pos = DOMAIN.byteLength;

@@ -3,18 +3,20 @@
  *
  * One root stands for all objects of a group: whoever has the root can check a single object by log2(n) digests that come with it.
  */
-import { sha256 } from "@noble/hashes/sha2.js";
 import { equalBytes } from "./bytes.ts";
+import { sha256 } from "./short-sha256.ts";
 
 const NODE_PREFIX = 0x01;
 const DIGEST_BYTES = 32;
 
+/** What a node is hashed from, written over for each: a group has as many inner nodes as objects. */
+const nodeInput = new Uint8Array(1 + 2 * DIGEST_BYTES);
+nodeInput[0] = NODE_PREFIX;
+
 function nodeHash(left: Uint8Array, right: Uint8Array): Uint8Array {
-  const input = new Uint8Array(1 + 2 * DIGEST_BYTES);
-  input[0] = NODE_PREFIX;
-  input.set(left, 1);
-  input.set(right, 1 + DIGEST_BYTES);
-  return sha256(input);
+  nodeInput.set(left, 1);
+  nodeInput.set(right, 1 + DIGEST_BYTES);
+  return sha256(nodeInput);
 }
 
 /** The largest power of two below n, for n > 1. */

@@ -7,7 +7,6 @@ import { CountersignError } from "../errors.ts";
 import type { VarInt } from "../wire/varint.ts";
 import { bytesKey } from "./bytes.ts";
 import { type Contradiction, type Link, ManifestChain } from "./chain.ts";
-import { carriesKeyStatements, MANIFEST_AAD, openEnvelope } from "./envelope.ts";
 import { GroupTruths } from "./group-truths.ts";
 import type { GroupTruth, Lookup, SignedEntry } from "./types.ts";
 
@@ -118,8 +117,8 @@ export class TrackHistory {
     const closing = whole ? this.#truths.closing(group) : undefined;
     if (closing === undefined) return links.map((link) => link.envelope);
     // Whoever reads it later may know the pinned roots only: what leads from them to the signer has to come along.
-    if (hasKeyStatements(closing)) return [closing.envelope];
-    const introducing = links.find(hasKeyStatements);
+    if (closing.introducing) return [closing.envelope];
+    const introducing = links.find((link) => link.introducing);
     if (introducing === undefined) return [closing.envelope];
     // One whose own signature was not looked at needs those that vouch for it.
     return introducing.byChain
@@ -153,9 +152,4 @@ export class TrackHistory {
     this.#contradiction ??= contradiction;
     return { kind: "contradiction", contradiction: this.#contradiction };
   }
-}
-
-/** Envelopes that are kept were opened before. */
-function hasKeyStatements(link: Link): boolean {
-  return carriesKeyStatements(openEnvelope(link.envelope, MANIFEST_AAD));
 }

@@ -1,5 +1,5 @@
 /** Silence and delay: the indefinite freeze of the TUF specification. */
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { FreeSigner, keys, ManualClock, START_MS, STREAM_ID, VIDEO } from "./fixtures.ts";
 import { KeyRing } from "./key-ring.ts";
 import { CLOCK_SKEW_MS } from "./limits.ts";
@@ -57,6 +57,38 @@ describe("freshness", () => {
       clock.advance(4_000);
     }
     expect(states).toEqual(["verified"]);
+  });
+
+  it("holds the newest manifest to its own word, be it shorter or longer than the one before", async () => {
+    const { clock, trust, signer, offer } = await setUp();
+    await offer(await signer.publish({ group: 7, freshForMs: 60_000 }));
+    clock.advance(1_000);
+    await offer(await signer.publish({ group: 7, freshForMs: 5_000 }));
+    clock.advance(4_999);
+    expect(trust.state).toBe("verified");
+    clock.advance(1);
+    expect(trust.state).toBe("stale");
+    await offer(await signer.publish({ group: 7, freshForMs: 5_000 }));
+    clock.advance(1_000);
+    await offer(await signer.publish({ group: 7, freshForMs: 60_000 }));
+    clock.advance(59_999);
+    expect(trust.state).toBe("verified");
+    clock.advance(1);
+    expect(trust.state).toBe("stale");
+  });
+
+  it("leaves its timer alone while manifests come", async () => {
+    const { clock, trust, signer, offer } = await setUp();
+    await offer(await signer.publish({ group: 7 }));
+    const set = vi.spyOn(clock, "setTimer");
+    for (let i = 0; i < 100; i++) {
+      clock.advance(10);
+      await offer(await signer.publish({ group: 7 }));
+    }
+    expect(set).not.toHaveBeenCalled();
+    expect(clock.pendingTimers).toBe(1);
+    trust.close();
+    expect(clock.pendingTimers).toBe(0);
   });
 
   it("bears a viewer's clock that is wrong by less than the allowed skew, either way", async () => {

@@ -18,7 +18,7 @@ import type { MoqObject } from "../wire/objects.ts";
 import type { VarInt } from "../wire/varint.ts";
 import { equalBytes } from "./bytes.ts";
 import type { Contradiction, Link } from "./chain.ts";
-import { MANIFEST_AAD, openEnvelope } from "./envelope.ts";
+import { carriesKeyStatements, MANIFEST_AAD, openEnvelope } from "./envelope.ts";
 import { EnvelopeGate, type Judgement, refusal } from "./envelope-gate.ts";
 import { type EvidenceBundle, evidenceOf } from "./evidence.ts";
 import { Freshness } from "./freshness.ts";
@@ -199,7 +199,7 @@ export class SignedTrackTrust implements TrackTrust {
     const known = this.#history.find(envelope.statement);
     // Statements about keys may have been added on the way, by a peer that knows of newer ones. They are unprotected, so a bad one says nothing
     // against the manifest it came with; but it costs a signature check.
-    if (!this.#keyRing.holds(envelope.keyStatements))
+    if (carriesKeyStatements(envelope) && !this.#keyRing.holds(envelope.keyStatements))
       await this.#keyRing.admitAll(envelope.keyStatements, () => this.#gate.charge(source));
     if (known !== undefined && equalBytes(known.signature, envelope.signature)) return known.manifest.group;
     const decoded = decodeOrReason(envelope.payload);
@@ -217,11 +217,12 @@ export class SignedTrackTrust implements TrackTrust {
     const unauthorised = this.#keyRing.authorise(key, manifest.track, manifest.issuedAtMs);
     if (unauthorised !== undefined) throw unauthorised;
     const { statement, signature } = envelope;
-    const link = { manifest, key, source, statement, signature, envelope: bytes };
-    if (!this.#accept(byChain ? { ...link, byChain } : link)) {
+    const introducing = carriesKeyStatements(envelope);
+    const link: Link = { manifest, key, source, statement, signature, envelope: bytes, byChain, introducing };
+    if (!this.#accept(link)) {
       // What accuses the signer must stand by itself.
       await signerAmong(envelope, [key], "A manifest");
-      this.#accept(link);
+      this.#accept({ ...link, byChain: false });
     }
     return manifest.group;
   }
