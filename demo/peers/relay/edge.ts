@@ -7,7 +7,7 @@ import { CountersignError } from "../../../src/errors.ts";
 import type { Pull, RelayDirectory, RelayRecord } from "../../../src/mesh/relay-directory.ts";
 import type { Connection } from "../../../src/transport/connection.ts";
 import { type FullTrackName, type Namespace, namespaceKey } from "../../../src/wire/names.ts";
-import type { LookUpTarget } from "./relay-track.ts";
+import type { LookUpTarget } from "./track-upstreams.ts";
 
 /** Opens a session to another relay. */
 export type RelayDial = (relay: RelayRecord, signal: AbortSignal) => Promise<Connection>;

@@ -1,43 +1,18 @@
 /** Several ways by which a track comes to a relay: its viewers see one track, whatever overlaps, lacks or fails. */
 import { expect, it } from "vitest";
-import { GroupCache } from "../../../src/publish/group-cache.ts";
-import { TrackServer } from "../../../src/publish/track-server.ts";
 import { FakeClock } from "../../../src/testing/fake-clock.ts";
-import {
-  air,
-  names,
-  OBJECTS,
-  quiet,
-  TestPublisher,
-  TestRelay,
-  TestViewer,
-  VIDEO,
-  within,
-} from "./relay.fixture.ts";
+import { feed } from "./feed.fixture.ts";
+import { air, names, OBJECTS, quiet, TestPublisher, TestRelay, TestViewer, within } from "./relay.fixture.ts";
 
-/** Reads the track at one relay and offers it to another, as a relay does that is told to feed a second one. */
-async function feed(from: TestRelay, to: TestRelay): Promise<{ lose(): void }> {
-  const server = new TrackServer({ track: VIDEO, cache: new GroupCache(100) });
-  const there = await from.dial();
-  await there.connection.subscribe(
-    { track: VIDEO, filter: { type: "largest-object" } },
-    {
-      object: (object) =>
-        void server.publish(object, {
-          endOfGroup: true,
-          firstObject: object.object === 0,
-          priority: undefined,
-        }),
-      streamEnd: ({ group, subgroup, complete, endOfGroup }) =>
-        server.endSubgroup(group, subgroup ?? 0, { clean: complete, endOfGroup }),
-    },
-  );
-  const here = await to.dial({
-    subscribe: (request) => server.subscribe(request),
-    fetch: (request) => void server.fetch(request),
+/** A feed between two relays, and what cuts it off from the second one. */
+async function feedBetween(from: TestRelay, to: TestRelay): Promise<{ lose(): void }> {
+  let lose: () => void = () => undefined;
+  await feed((await from.dial()).connection, async (handlers) => {
+    const { connection, wire } = await to.dial(handlers);
+    lose = () => wire.lose();
+    return connection;
   });
-  await here.connection.publishNamespace(VIDEO.namespace);
-  return { lose: () => here.wire.lose() };
+  return { lose: () => lose() };
 }
 
 async function threeRelays() {
@@ -48,7 +23,10 @@ async function threeRelays() {
   const [atA, atB] = [new TestPublisher(), new TestPublisher()];
   await within(clock, atA.join(a));
   await within(clock, atB.join(b));
-  const feeds = [await within(clock, feed(a, near)), await within(clock, feed(b, near))] as const;
+  const feeds = [
+    await within(clock, feedBetween(a, near)),
+    await within(clock, feedBetween(b, near)),
+  ] as const;
   const viewer = await within(clock, new TestViewer().join(near));
   await within(clock, viewer.watch());
   return { clock, atA, atB, feeds, viewer };
@@ -87,4 +65,23 @@ it("an origin that sends, long after another, what that one had sent brings noth
   await quiet(clock);
   await air(clock, [atB], 0, 32 * OBJECTS);
   expect(viewer.seen).toEqual(names(0, 32 * OBJECTS));
+});
+
+it("asks all publishers at once, and waits for none that never answers while another serves", async () => {
+  const clock = new FakeClock(1_000_000);
+  const relay = new TestRelay(clock);
+  const [mute, good] = [new TestPublisher(), new TestPublisher()];
+  mute.mute = true;
+  await within(clock, mute.join(relay));
+  await within(clock, good.join(relay));
+  const viewer = await within(clock, new TestViewer().join(relay));
+  const askedAtMs = clock.now();
+  await within(clock, viewer.watch());
+  expect(clock.now() - askedAtMs).toBeLessThan(100);
+  expect([mute.asked, good.asked]).toEqual([["subscribe"], ["subscribe"]]);
+  await air(clock, [good], 0, 8);
+  expect(viewer.seen).toEqual(names(0, 8));
+  // A second viewer is no reason to ask anybody again.
+  await within(clock, (await within(clock, new TestViewer().join(relay))).watch());
+  expect(mute.asked).toEqual(["subscribe"]);
 });

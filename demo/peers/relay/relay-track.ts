@@ -1,8 +1,7 @@
 /**
  * One track in the relay: any number of publishers merged into one, served to any number of subscribers (draft-18 §9.5).
  *
- * It is read from upstream while somebody wants it, and a little longer, so that a viewer who reloads finds the cache warm. Publishers connected to this relay are
- * all subscribed to; an edge looks for another relay only while none of them serves.
+ * It is read from upstream (track-upstreams.ts) while somebody wants it, and a little longer, so that a viewer who reloads finds the cache warm.
  */
 import type { Clock } from "../../../src/clock.ts";
 import { forwardingMerger, type TrackMerger } from "../../../src/merge/track-merger.ts";
@@ -14,42 +13,21 @@ import type {
   IncomingFetch,
   IncomingPublish,
   IncomingSubscribe,
-  ObjectSink,
-  Subscription,
 } from "../../../src/transport/connection.ts";
 import { publishDoneCodes, requestErrors } from "../../../src/wire/codes.ts";
 import { type FullTrackName, type Location, trackKey } from "../../../src/wire/names.ts";
-import type { MoqObject, SubgroupHeader } from "../../../src/wire/objects.ts";
+import type { MoqObject } from "../../../src/wire/objects.ts";
 import { compareVarInt, type VarInt } from "../../../src/wire/varint.ts";
 import type { FileGroups } from "./files/file-groups.ts";
 import { KeptTrack } from "./files/kept-track.ts";
-import { RETRY_MS, Upstream } from "./upstream.ts";
+import { type LookUpTarget, TrackUpstreams } from "./track-upstreams.ts";
+import { RETRY_MS } from "./upstream.ts";
 
 /** How long a track nobody watches stays subscribed upstream. */
 export const LINGER_MS = 30_000;
 
 /** How long a subscriber waits for the track to be joined upstream, the dialing of an origin included, before it is accepted or refused with what there is. */
 const JOIN_TIMEOUT_MS = 3000;
-
-/** A reset of a stream may be the first sign that its whole session is gone: the merger hears of it only when that has not shown meanwhile. */
-const RESET_SETTLE_MS = 100;
-
-/** After a publisher was lost, how long its subgroups may be carried on by another one, or by itself when it is back. */
-const RETURN_MS = 2500;
-
-/** Subgroup headers remembered, to carry their flags on; far more than are open at a time. */
-const MAX_REMEMBERED_HEADERS = 64;
-
-/** Stands in the merger for a publisher that may come. */
-const EXPECTED: SourceId = "expected";
-
-/** What an edge's search for another relay tells the track. */
-export interface LookUpTarget {
-  use(source: SourceId, connection: Connection, refused: () => void): void;
-  drop(source: SourceId): void;
-  /** No relay serves the track, as far as anybody knows. */
-  nobody(): void;
-}
 
 export interface RelayTrackOptions {
   readonly track: FullTrackName;
@@ -70,24 +48,14 @@ export interface RelayTrackOptions {
   readonly onIdle: () => void;
 }
 
-/** Recent groups that an edge fetches before it follows live: what a joining viewer rewinds to most often. */
-const EDGE_RECENT_GROUPS = 4;
-
 export class RelayTrack {
   readonly #options: RelayTrackOptions;
   readonly #server: TrackServer;
   readonly #merger: TrackMerger<MoqObject>;
-  readonly #publishers = new Map<SourceId, Upstream>();
-  readonly #relays = new Map<SourceId, Upstream>();
-  readonly #pushed = new Map<SourceId, Subscription>();
-  readonly #headers = new Map<string, SubgroupHeader>();
+  readonly #upstreams: TrackUpstreams;
   readonly #waiting = new Set<() => void>();
   readonly #kept: KeptTrack | undefined;
-  #wanted = false;
-  #stopLookUp: (() => void) | undefined;
-  #lookUpFailed = false;
   #cancelLinger: (() => void) | undefined;
-  #cancelExpectation: (() => void) | undefined;
   #closed = false;
 
   constructor(options: RelayTrackOptions) {
@@ -103,19 +71,27 @@ export class RelayTrack {
       ...(kept && {
         largestKept: () => kept.largest(),
         // Who is asked upstream may have more than the files: then every group may be there.
-        oldest: async (from: VarInt) => (this.#isServed() ? from : kept.floor(from)),
+        oldest: async (from: VarInt) => (this.#upstreams.isServed ? from : kept.floor(from)),
       }),
     });
     this.#server.onSubscribers = (count) => (count === 0 ? this.#linger() : undefined);
     this.#merger = forwardingMerger({ clock: options.clock });
+    this.#upstreams = new TrackUpstreams({
+      track: options.track,
+      clock: options.clock,
+      cacheGroups: options.cacheGroups,
+      merger: this.#merger,
+      ...(options.lookUp && { lookUp: options.lookUp }),
+      largest: () => cache.largest,
+      caughtUp: (first, until) => this.#caughtUp(first, until),
+      changed: () => {
+        for (const check of [...this.#waiting]) check();
+      },
+      ended: () => this.#endWithPublishers(),
+    });
     this.#merger.on("delivered", ({ object }) => {
       options.onObject();
-      const header = this.#headers.get(headerKey(object.group, object.subgroup));
-      this.#server.publish(object, {
-        endOfGroup: header?.endOfGroup ?? false,
-        firstObject: header?.firstObject ?? object.object === 0,
-        priority: object.priority,
-      });
+      this.#server.publish(object, this.#upstreams.flagsOf(object));
       this.#kept?.added(object.group);
     });
     this.#merger.on("subgroupEnd", (end) => {
@@ -133,7 +109,7 @@ export class RelayTrack {
 
   /** A publisher pushes it with PUBLISH. */
   get isPushed(): boolean {
-    return this.#pushed.size > 0;
+    return this.#upstreams.isPushed;
   }
 
   get subscribers(): number {
@@ -151,37 +127,23 @@ export class RelayTrack {
 
   /** A publisher of this track's namespace is there. Asked at once when somebody wants the track. */
   addPublisher(source: SourceId, connection: Connection): void {
-    if (this.#publishers.has(source)) return;
-    this.#publishers.set(source, this.#upstream(this.#publishers, source, connection, 1));
-    if (this.#wanted) this.#publishers.get(source)?.ask();
+    this.#upstreams.addPublisher(source, connection);
   }
 
   /** The namespace was withdrawn (`gone` false: the session goes on, and so does what is subscribed), or the session ended. */
   removePublisher(source: SourceId, gone: boolean): void {
-    const upstream = this.#publishers.get(source);
-    if (!upstream) return;
-    upstream.withdraw();
-    if (gone || upstream.state === "idle" || upstream.state === "waiting")
-      this.#drop(this.#publishers, source);
+    this.#upstreams.removePublisher(source, gone);
   }
 
   /** A publisher pushes the track with PUBLISH. */
   acceptPublish(source: SourceId, request: IncomingPublish): void {
-    this.#merger.addSource(source);
-    const subscription = request.accept(this.#sink(source, "subscription", () => this.#pushed.has(source)));
-    this.#pushed.set(source, subscription);
-    this.#settle();
-    void subscription.ended.then((end) => {
-      this.#pushed.delete(source);
-      this.#leave(source);
-      if (end.reason === "track-ended") this.#endWithPublishers();
-    });
+    this.#upstreams.acceptPublish(source, request);
   }
 
   async subscribe(request: IncomingSubscribe): Promise<void> {
     await this.#ready();
     // An established upstream is what SUBSCRIBE_OK promises (draft-18 §9.5), and a warm cache is none. Files are: what they hold is served as an original publisher would.
-    if (this.#isServed() || (this.#kept !== undefined && this.largest !== undefined))
+    if (this.#upstreams.isServed || (this.#kept !== undefined && this.largest !== undefined))
       this.#server.subscribe(request);
     else
       request.reject({
@@ -195,7 +157,7 @@ export class RelayTrack {
   async offerTo(connection: Connection): Promise<void> {
     const { largest } = this;
     const published = await connection.publish(this.name, { ...(largest && { largest }) });
-    this.#wanted = true;
+    this.#upstreams.want();
     this.#cancelLinger?.();
     this.#server.attach(published);
   }
@@ -215,13 +177,8 @@ export class RelayTrack {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    this.#wanted = false;
     this.#cancelLinger?.();
-    this.#cancelExpectation?.();
-    this.#stopLookUp?.();
-    this.#stopLookUp = undefined;
-    for (const upstream of [...this.#publishers.values(), ...this.#relays.values()]) upstream.close();
-    for (const subscription of this.#pushed.values()) subscription.cancel();
+    this.#upstreams.close();
     this.#merger.close();
     for (const check of [...this.#waiting]) check();
     await this.#kept?.flush();
@@ -231,13 +188,10 @@ export class RelayTrack {
 
   /** Sees to it that the track is read, and waits until it is known what the newest group holds, or that nobody has it. */
   async #ready(): Promise<void> {
-    this.#wanted = true;
     this.#cancelLinger?.();
     this.#cancelLinger = undefined;
     if (this.#server.subscribers === 0) this.#linger();
-    // All at once, and none twice: those that are asked already go on.
-    if (!this.#isServed()) for (const upstream of this.#publishers.values()) upstream.ask();
-    this.#settle();
+    this.#upstreams.want();
     await this.#joined();
   }
 
@@ -250,11 +204,7 @@ export class RelayTrack {
         resolve();
       };
       const check = (): void => {
-        const states = this.#all().map(({ state }) => state);
-        const pending = states.some((state) => state === "asking" || state === "joining");
-        const searching = this.#stopLookUp !== undefined && !this.#lookUpFailed && this.#relays.size === 0;
-        if (this.#closed || this.#pushed.size > 0 || states.includes("live") || !(pending || searching))
-          finish();
+        if (this.#closed || this.#upstreams.isSettled) finish();
       };
       const cancel = this.#options.clock.setTimer(JOIN_TIMEOUT_MS, finish);
       this.#waiting.add(check);
@@ -266,127 +216,21 @@ export class RelayTrack {
     this.#cancelLinger?.();
     this.#cancelLinger = this.#options.clock.setTimer(this.#options.lingerMs ?? LINGER_MS, () => {
       if (this.#server.subscribers > 0 || this.#waiting.size > 0) return;
-      if (this.#kept !== undefined && this.#isServedHere()) {
+      if (this.#kept !== undefined && this.#upstreams.isServedHere) {
         // An archive must not have holes because nobody watched for a while.
         this.#linger();
         return;
       }
-      this.#wanted = false;
-      for (const [source, upstream] of this.#publishers) {
-        upstream.release();
-        this.#merger.removeSource(source);
-      }
-      this.#settle();
-      if (this.#pushed.size === 0) this.#options.onIdle();
+      this.#upstreams.release();
+      if (!this.isPushed) this.#options.onIdle();
     });
   }
 
-  // ---- who has it ----
-
-  #all(): Upstream[] {
-    return [...this.#publishers.values(), ...this.#relays.values()];
-  }
-
-  /** Somebody connected to this relay serves the track. */
-  #isServedHere(): boolean {
-    return this.#pushed.size > 0 || [...this.#publishers.values()].some(isEstablished);
-  }
-
-  #isServed(): boolean {
-    return this.#isServedHere() || [...this.#relays.values()].some(isEstablished);
-  }
-
-  #upstream(
-    among: Map<SourceId, Upstream>,
-    source: SourceId,
-    connection: Connection,
-    recentGroups: number,
-    refused?: () => void,
-  ): Upstream {
-    const { track, clock, cacheGroups } = this.#options;
-    const upstream: Upstream = new Upstream({
-      connection,
-      track,
-      clock,
-      recentGroups: Math.min(recentGroups, cacheGroups),
-      cacheGroups,
-      largest: () => this.#server.cache.largest,
-      isFed: () =>
-        this.#pushed.size > 0 || this.#all().some((other) => other !== upstream && other.state === "live"),
-      sink: (request) => {
-        this.#merger.addSource(source);
-        return this.#sink(source, request, () => among.get(source) === upstream && isEstablished(upstream));
-      },
-      caughtUp: (first, until) => this.#caughtUp(first, until),
-      changed: () => {
-        if (upstream.state === "over" && among.get(source) === upstream) among.delete(source);
-        this.#settle();
-      },
-      lost: (how) => {
-        this.#leave(source);
-        if (how.refused) refused?.();
-        else if (how.ended) this.#endWithPublishers();
-      },
-    });
-    return upstream;
-  }
-
-  #drop(among: Map<SourceId, Upstream>, source: SourceId): void {
-    const upstream = among.get(source);
-    if (!upstream) return;
-    among.delete(source);
-    const fed = isEstablished(upstream);
-    upstream.close();
-    if (fed) this.#leave(source);
-    else this.#merger.removeSource(source);
-    this.#settle();
-  }
-
-  /** A source is gone. Its subgroups wait a moment for another to carry them on, so that none is split over two streams downstream. */
-  #leave(source: SourceId): void {
-    if (this.#wanted && !this.#closed) {
-      this.#merger.addSource(EXPECTED);
-      this.#cancelExpectation?.();
-      this.#cancelExpectation = this.#options.clock.setTimer(RETURN_MS, () =>
-        this.#merger.removeSource(EXPECTED),
-      );
-    }
-    this.#merger.removeSource(source);
-    this.#settle();
-  }
-
-  /** Looks elsewhere while nobody here serves, and only then; tells those who wait. */
-  #settle(): void {
-    const { lookUp, track } = this.#options;
-    const needed = this.#wanted && !this.#closed && !this.#isServedHere();
-    if (needed && lookUp !== undefined && this.#stopLookUp === undefined) {
-      this.#lookUpFailed = false;
-      this.#stopLookUp = lookUp(track, {
-        use: (source, connection, refused) => {
-          this.#lookUpFailed = false;
-          this.#drop(this.#relays, source);
-          const upstream = this.#upstream(this.#relays, source, connection, EDGE_RECENT_GROUPS, refused);
-          this.#relays.set(source, upstream);
-          upstream.ask();
-        },
-        drop: (source) => this.#drop(this.#relays, source),
-        nobody: () => {
-          this.#lookUpFailed = true;
-          this.#settle();
-        },
-      });
-    } else if (!needed && this.#stopLookUp !== undefined) {
-      const stop = this.#stopLookUp;
-      this.#stopLookUp = undefined;
-      for (const source of [...this.#relays.keys()]) this.#drop(this.#relays, source);
-      stop();
-    }
-    for (const check of [...this.#waiting]) check();
-  }
+  // ---- what of it is here ----
 
   /** The last publisher said that the track is over: so it is for the subscribers. */
   #endWithPublishers(): void {
-    if (this.#isServed()) return;
+    if (this.#upstreams.isServed) return;
     void this.#server.done(publishDoneCodes["track-ended"], "the publisher ended the track").then(() => {
       if (this.#server.subscribers === 0 && !this.#closed) this.#linger();
     });
@@ -415,7 +259,7 @@ export class RelayTrack {
   }
 
   async #upstreamGroups(first: VarInt, last: VarInt): Promise<CachedGroup[]> {
-    for (const { connection } of this.#all()) {
+    for (const connection of this.#upstreams.connections) {
       const found = new GroupCache(Number.POSITIVE_INFINITY);
       try {
         await connection.fetch(
@@ -429,36 +273,4 @@ export class RelayTrack {
     }
     return [];
   }
-
-  #sink(source: SourceId, request: "subscription" | "fetch", isCurrent: () => boolean): ObjectSink {
-    const sink = this.#merger.sink(source, request);
-    if (request === "fetch") return sink;
-    return {
-      ...sink,
-      streamStart: (header) => {
-        this.#headers.set(headerKey(header.group, header.subgroup), header);
-        if (this.#headers.size > MAX_REMEMBERED_HEADERS) {
-          const oldest = this.#headers.keys().next().value;
-          if (oldest !== undefined) this.#headers.delete(oldest);
-        }
-        sink.streamStart?.(header);
-      },
-      streamEnd: (end) => {
-        if (end.complete) sink.streamEnd?.(end);
-        else {
-          this.#options.clock.setTimer(RESET_SETTLE_MS, () => {
-            if (isCurrent()) sink.streamEnd?.(end);
-          });
-        }
-      },
-    };
-  }
-}
-
-function isEstablished(upstream: Upstream): boolean {
-  return upstream.state === "joining" || upstream.state === "live";
-}
-
-function headerKey(group: VarInt, subgroup: VarInt | undefined): string {
-  return `${group}/${subgroup ?? 0}`;
 }

@@ -88,6 +88,8 @@ export class TestPublisher {
   fetchGate: Promise<void> = Promise.resolve();
   /** Requests are refused. */
   refusing = false;
+  /** Requests are not answered. */
+  mute = false;
   readonly #track: FullTrackName;
   #wire: MemoryTransport | undefined;
   #connection: Connection | undefined;
@@ -106,6 +108,7 @@ export class TestPublisher {
     const { connection, wire } = await relay.dial({
       subscribe: (request) => {
         this.asked.push("subscribe");
+        if (this.mute) return;
         if (this.refusing || trackKey(request.track) !== trackKey(this.#track))
           request.reject({ errorCode: 0x10, reason: "" });
         else this.server.subscribe(request);
