@@ -72,8 +72,10 @@ export class TrackServer {
   /** A new live object: cached and sent on. False: it was known. */
   publish(object: MoqObject, flags: SubgroupFlags): boolean {
     if (!this.cache.put(object)) return false;
-    if (this.#isLive(object.group))
-      for (const downstream of this.#downstreams) downstream.offer(object, flags);
+    if (!this.#isLive(object.group)) return true;
+    // Flags are those of the stream it came by; who joins in the middle gets one that begins there.
+    const firstObject = flags.firstObject && this.#isFirst(object);
+    for (const downstream of this.#downstreams) downstream.offer(object, { ...flags, firstObject });
     return true;
   }
 
@@ -219,6 +221,13 @@ export class TrackServer {
       if (!group.complete && newest !== undefined && group.group < newest) return true;
     }
     return expected <= last;
+  }
+
+  /** Whether nothing of its subgroup that is here comes before it. */
+  #isFirst(object: MoqObject): boolean {
+    return (
+      this.cache.get(object.group)?.objects.find(({ subgroup }) => subgroup === object.subgroup) === object
+    );
   }
 
   /** Whether the group is among the newest ones. A new one pushes the oldest out, and with it what is remembered of its streams. */
