@@ -138,6 +138,40 @@ describe("the multivariant playlist", () => {
     expect(await settled(main)).toBe(true);
   });
 
+  test("is held until a reader near the end begins behind the gap between stored and live media, whichever track has it", async () => {
+    const { video, audio, get } = setUp({ startWithMs: 350 });
+    feed(video, 3, 3);
+    const [pictures, sounds] = [objectsOf("video", 4), objectsOf("audio", 4)];
+    audio.append(sounds[0]!);
+    for (const window of [video, audio])
+      window.prepend([measureGroup(window.track, 2, objectsOf(window.track.name as "video" | "audio", 2))!]);
+    expect(video.segments.map(({ kind }) => kind)).not.toContain("gap");
+    expect(audio.segments.map(({ kind }) => kind)).toContain("gap");
+
+    const main = get("main.m3u8");
+    expect(await settled(main)).toBe(false);
+    // Enough of each by itself, but the sound begins at 4 s.
+    video.append(pictures[0]!);
+    audio.append(sounds[1]!);
+    expect(await settled(main)).toBe(false);
+    video.append(pictures[1]!);
+    audio.append(sounds[2]!);
+    expect(await settled(main)).toBe(false);
+    video.append(pictures[2]!);
+    expect(await settled(main)).toBe(true);
+  });
+
+  test("comes although holes go on and on, once another track shows that time passes", async () => {
+    const { video, audio, get } = setUp({ startWithMs: 350 });
+    const main = get("main.m3u8");
+    for (let group = 0; group < SEGMENTS_BEFORE_LEAVING_OUT; group++) {
+      audio.append(objectsOf("audio", group)[4]!);
+      expect(await settled(main)).toBe(false);
+      feed(video, group, group);
+    }
+    expect(await settled(main)).toBe(true);
+  });
+
   test("leaves out a track that stays silent while another goes on", async () => {
     const { video, get } = setUp();
     const main = get("main.m3u8");

@@ -27,6 +27,12 @@ import type { TrackWindow } from "./track-window.ts";
  */
 export const SEGMENTS_BEFORE_LEAVING_OUT = 4;
 
+/**
+ * How far behind a gap a reader must begin. hls.js (seen in 1.7.3) that meets a gap in the sound where it starts gives up what it loads and never loads sound again: no picture, no error. Tracks begin
+ * and end a little apart, and it looks a little to both sides: an audio frame is 21 ms, its tolerance 10 ms.
+ */
+const GAP_MARGIN_MS = 50;
+
 export interface PresentationOptions {
   /** Wall clock of media time 0, in ms since 1970. */
   readonly epochMs: number;
@@ -172,17 +178,26 @@ export class Presentation {
 
   #isPlayable(): boolean {
     const windows = [...this.#tracks.values()].map(({ window }) => window);
-    const lacking = windows.filter((window) => !this.#hasEnough(window));
-    if (lacking.length === 0) return windows.length > 0;
-    if (lacking.length === windows.length) return false;
-    return windows.some((window) => window.closedCount >= SEGMENTS_BEFORE_LEAVING_OUT);
+    if (windows.length > 0 && this.#canBegin(windows)) return true;
+    const begun = windows.filter((window) => window.segments.length > 0);
+    return begun.some(
+      (window) => window.closedCount >= SEGMENTS_BEFORE_LEAVING_OUT && this.#canBegin([window]),
+    );
   }
 
-  #hasEnough(window: TrackWindow): boolean {
-    const { startTicks = 0, endTicks = 0, ended, segments } = window;
-    if (ended) return true;
-    const ms = ((endTicks - startTicks) * 1000) / window.track.timescale;
-    return segments.length > 0 && ms >= (this.#options.startWithMs ?? 0);
+  /**
+   * These tracks have enough for a reader to begin. One that begins near the end of a live list must find all of them there, so only what they have in common counts; an excerpt is read from its
+   * beginning.
+   */
+  #canBegin(windows: readonly TrackWindow[]): boolean {
+    const { startWithMs = 0, startOffsetMs } = this.#options;
+    const going = windows.filter(({ ended }) => !ended);
+    if (startOffsetMs !== undefined) return going.every((window) => spanMs(window) >= startWithMs);
+    const stretches = going.map(lastStretchMs);
+    const known = stretches.filter((stretch) => stretch !== undefined);
+    if (known.length < stretches.length) return false;
+    const startMs = Math.max(...known.map((stretch) => stretch.startMs));
+    return known.every(({ endMs }) => endMs - startMs >= startWithMs);
   }
 
   #untilPlayable(signal: AbortSignal): Promise<void> {
@@ -232,4 +247,21 @@ function copyOf(payloads: readonly Uint8Array[]): ArrayBuffer {
 
 function destroyed(): CountersignError {
   return new CountersignError("destroyed", "The request was canceled.");
+}
+
+/** From the oldest media to the newest. */
+function spanMs({ startTicks, endTicks, track }: TrackWindow): number {
+  if (startTicks === undefined || endTicks === undefined) return Number.NEGATIVE_INFINITY;
+  return ((endTicks - startTicks) * 1000) / track.timescale;
+}
+
+/** Where a reader may begin, and where the media end, as media time. */
+function lastStretchMs({
+  lastStretch,
+  track,
+}: TrackWindow): { readonly startMs: number; readonly endMs: number } | undefined {
+  if (lastStretch === undefined) return undefined;
+  const ms = (ticks: number): number => (ticks * 1000) / track.timescale;
+  const { startTicks, endTicks, behindGap } = lastStretch;
+  return { startMs: ms(startTicks) + (behindGap ? GAP_MARGIN_MS : 0), endMs: ms(endTicks) };
 }

@@ -51,6 +51,13 @@ export interface TrackWindowOptions {
   readonly maxPayloadBytes?: number;
 }
 
+export interface LastStretch {
+  readonly startTicks: number;
+  readonly endTicks: number;
+  /** A gap is listed right before it. */
+  readonly behindGap: boolean;
+}
+
 export class TrackWindow {
   readonly track: PlayableTrack;
   readonly #init: InitSegmentInfo;
@@ -123,6 +130,16 @@ export class TrackWindow {
   /** Where the oldest listed media begin. */
   get startTicks(): number | undefined {
     return this.#segments.find((segment) => segment.kind === "media")?.startTicks;
+  }
+
+  /** The media that go on without a gap up to the newest; undefined before any. */
+  get lastStretch(): LastStretch | undefined {
+    const { endTicks } = this;
+    if (endTicks === undefined) return undefined;
+    let at = this.#segments.length - 1;
+    while (at > 0 && !this.#segments[at]!.discontinuity && this.#segments[at - 1]!.kind === "media") at -= 1;
+    const behindGap = this.#segments[at - 1]?.kind === "gap";
+    return { startTicks: this.#segments[at]!.startTicks, endTicks, behindGap };
   }
 
   /** Calls `listener` synchronously after every change. Returns the function that removes it. */
