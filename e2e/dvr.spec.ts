@@ -1,5 +1,5 @@
 /** Rewinding live: beyond the half minute of the live list, into what is stored and what relays still have, and back. */
-import type { Cluster } from "../demo/peers/cluster/cluster.ts";
+import type { Cluster, ClusterOptions } from "../demo/peers/cluster/cluster.ts";
 import type { DemoPage } from "./support/demo-page.ts";
 import { expectOnlySignedMedia } from "./support/demo-page.ts";
 import { expect, test } from "./support/fixtures.ts";
@@ -11,10 +11,15 @@ const HISTORY_MS = 180_000;
 /** A broadcast with a past, played to the live edge, its depth known. */
 async function playWithPast(
   demo: DemoPage,
-  ownCluster: (options: { epochMs: number; flags: Record<string, string[]> }) => Promise<Cluster>,
+  ownCluster: (options: ClusterOptions) => Promise<Cluster>,
+  options: ClusterOptions = {},
 ): Promise<{ readonly cluster: Cluster; readonly truth: Truth }> {
   const epochMs = Math.floor(Date.now() / 1000) * 1000 - 3_600_000;
-  const cluster = await ownCluster({ epochMs, flags: { signer: ["--history", String(HISTORY_MS)] } });
+  const cluster = await ownCluster({
+    ...options,
+    epochMs,
+    flags: { signer: ["--history", String(HISTORY_MS)] },
+  });
   await demo.play();
   await expect
     .poll(async () => spanMs((await demo.stats()).fetchable), { timeout: 40_000, message: "relays' depth" })
@@ -98,6 +103,34 @@ test.describe("rewinding live", { tag: "@dvr" }, () => {
     expect(after).toBeLessThan(paused + 25_000);
     expect(await demo.state()).toBe("rewound");
     expect(await demo.events("hole")).toEqual([]);
+  });
+});
+
+test.describe("a broadcast whose groups differ in length", { tag: "@dvr" }, () => {
+  test.slow();
+
+  test("is sought by the clock in what this player never saw, as its timeline track says", async ({
+    demo,
+    page,
+    ownCluster,
+  }) => {
+    // 16 s of clip in groups of 3 s: every sixth has one second.
+    await playWithPast(demo, ownCluster, { groupMs: 3000, timeline: true });
+    for (const backMs of [100_000, 61_000]) {
+      const sought = await page.evaluate(async (back) => {
+        const { player } = globalThis;
+        const mediaMs = Math.round((player.stats?.edgeMs ?? 0) - back);
+        const outcome = await player.seekTo(new Date((player.epochMs ?? 0) + mediaMs));
+        return { mediaMs, ...outcome };
+      }, backMs);
+      expect(sought).toMatchObject({ clamped: false, positionMs: sought.mediaMs });
+      await demo.waitForState("rewound");
+      await demo.waitForProgress(2);
+      const after = await position(demo);
+      expect(after).toBeGreaterThan(sought.mediaMs);
+      expect(after).toBeLessThan(sought.mediaMs + 60_000);
+    }
+    expect(await demo.events("warning")).toEqual([]);
   });
 });
 

@@ -42,6 +42,7 @@ export type ErrorCode =
   | "stream-truncated"
   // Trust
   | "catalog-malformed"
+  | "timeline-unusable"
   | "manifest-malformed"
   | "manifest-bad-signature"
   | "manifest-wrong-key"

@@ -85,6 +85,17 @@ test("with a backfill wanted the store fills up behind the viewer, that far and 
   expect(backfill?.storedGroups).toBe(backfill?.wantedGroups);
 });
 
+test("what is filled in expires by when it was on, not by when it was stored", async () => {
+  // Media time 100 s is now: group 80 was on 20 s ago, and is stored only now.
+  const store = new MemoryStore({ maxAgeMs: 15_000 });
+  const expired: unknown[] = [];
+  store.on("evicted", ({ first, cause }) => {
+    if (cause === "age") expired.push(first);
+  });
+  await open(store, { backfillMs: 20_000 });
+  await expect.poll(() => expired, { timeout: 10_000 }).toContain(NEWEST - 20);
+});
+
 test("after a reload it goes on where it was, and fetches nothing twice", async () => {
   const store = new MemoryStore();
   const first = await open(store, { backfillMs: 10_000 });

@@ -5,6 +5,7 @@ import { FETCH_LATER } from "../src/replay/fetch-source.ts";
 import { addInPlace, subtract } from "../src/replay/group-ranges.ts";
 import type { GroupRange, ReplayStore, StoreEstimate } from "../src/replay/types.ts";
 import type { BackfillStats, PlayheadReport } from "../src/rpc/protocol.ts";
+import { subVarInt } from "../src/wire/varint.ts";
 import type { DeepTrack } from "./deep-source.ts";
 import type { Playing } from "./playing.ts";
 
@@ -87,11 +88,12 @@ export class BackgroundFill {
   #window(): GroupRange | undefined {
     const { playing, windowMs } = this.#options;
     const newest = playing.pipelines[0]?.trust.latestGroup;
-    // Without a regular group length nobody can say which groups hours are.
-    if (newest === undefined || !playing.times.regular) return undefined;
-    const last = Number(newest) - LIVE_GROUPS;
-    const first = Math.max(0, Number(newest) - Math.ceil(windowMs / playing.times.groupMs));
-    return last < first ? undefined : { first, last };
+    if (newest === undefined || newest < LIVE_GROUPS) return undefined;
+    const endMs = playing.timeline.timeOf(newest)?.startMs ?? playing.edgeMs ?? 0;
+    // Where groups are irregular and nobody lists their times, those hours are as many as were learnt.
+    const [oldest] = playing.timeline.groupsIn({ startMs: Math.max(0, endMs - windowMs), endMs });
+    const last = subVarInt(newest, LIVE_GROUPS);
+    return oldest === undefined || last < oldest.first ? undefined : { first: oldest.first, last };
   }
 
   #mayRun(): boolean {
@@ -102,10 +104,11 @@ export class BackgroundFill {
 
   #suffers(): boolean {
     const { playing, targetLatencyMs, playhead } = this.#options;
-    const { groupMs } = playing.times;
     const newest = playing.pipelines[0]?.trust.latestGroup;
-    const edgeMs = playing.edgeMs ?? 0;
-    if (newest !== undefined && edgeMs < (Number(newest) - MAX_LAG_GROUPS) * groupMs) return true;
+    if (newest !== undefined && newest > MAX_LAG_GROUPS) {
+      const due = playing.timeline.timeOf(subVarInt(newest, MAX_LAG_GROUPS));
+      if (due !== undefined && (playing.edgeMs ?? 0) < due.startMs) return true;
+    }
     const { positionMs, bufferedEndMs, paused, atLiveEdge } = playhead() ?? {};
     if (paused !== false || positionMs === undefined || bufferedEndMs === undefined) return false;
     return bufferedEndMs - positionMs < (atLiveEdge ? LEAST_BUFFERED * targetLatencyMs : REWOUND_BUFFER_MS);

@@ -69,6 +69,9 @@ const STATUS_INTERVAL_MS = 500;
 /** Stored media that must be left to play for a viewer to begin where they were; whoever was nearly at the end of it sees it from the beginning. */
 const LEAST_LEFT_MS = 10_000;
 
+/** Backfill stays this far inside the age at which groups go: several sweeps of the store. */
+const EXPIRY_MARGIN_MS = 180_000;
+
 /** What the client is made of; tests give their own. */
 export interface ClientEnvironment {
   readonly dial: Dial;
@@ -330,6 +333,7 @@ export class BroadcastClient implements WorkerApi {
           listener: this.#listener(),
           decryption: this.#decryption,
           onCorrupt: (error) => this.#warn(error),
+          onWarning: (error) => this.#warn(error),
           ...(this.#peers && { peers: this.#peers }),
           ...(this.#app && { app: this.#app }),
         },
@@ -372,6 +376,7 @@ export class BroadcastClient implements WorkerApi {
   }
 
   async #openStored(playing: Playing): Promise<SeekAnswer | undefined> {
+    await playing.timesRestored;
     const { stored } = await playing.reach.now();
     const targetMs = await this.#startOf(playing, stored[0]?.startMs ?? 0, stored.at(-1)?.endMs ?? 0);
     return this.#seekPast(playing, { targetMs, onlyAfter: true });
@@ -437,7 +442,8 @@ export class BroadcastClient implements WorkerApi {
       playing,
       store: this.#store,
       clock: this.#clock,
-      windowMs: replay.backfillMs,
+      // What is too old to be kept would be fetched for nothing, again and again.
+      windowMs: Math.min(replay.backfillMs, replay.maxAgeMs - EXPIRY_MARGIN_MS),
       targetLatencyMs,
       playhead: () => this.#playhead,
     });
@@ -467,9 +473,13 @@ export class BroadcastClient implements WorkerApi {
       delivered: () => this.#status?.delivered(),
       rejected: (...lie) => {
         this.#emit(rejectedEvent(...lie));
-        this.#trustRanges.rejected(lie, this.#playing?.times.groupMs ?? 0);
+        const [pipeline, , group] = lie;
+        if (this.#playing) this.#trustRanges.rejected(lie, this.#playing.spanOf(pipeline, group));
       },
-      hole: (pipeline, hole) => this.#emit(holeEvent(pipeline, hole, this.#playing?.times.groupMs ?? 0)),
+      hole: (pipeline, hole) => {
+        if (this.#playing)
+          this.#emit(holeEvent(pipeline, hole, this.#playing.spanOf(pipeline, hole.group, hole.lastGroup)));
+      },
       locked: (what, error) => this.#status?.locked(what, error),
       trust: () => this.#status?.update(),
       problem: (error) => this.#warn(error),

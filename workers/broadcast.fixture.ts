@@ -1,5 +1,5 @@
 /** A broadcast in memory for tests of the client: a signer, relays and a manifest peer, all reached through one dialer. */
-import { manifestTrackName } from "../src/catalog/build.ts";
+import { manifestTrackName, TIMELINE_TRACK_NAME } from "../src/catalog/build.ts";
 import { CATALOG_TRACK_NAME } from "../src/catalog/types.ts";
 import { systemClock } from "../src/clock.ts";
 import { broadcastCatalog } from "../src/publish/broadcast-catalog.ts";
@@ -7,7 +7,8 @@ import type { BroadcastEncryption } from "../src/publish/encryption.ts";
 import { GroupCutter } from "../src/publish/group-cutter.ts";
 import { generateStreamId, TrackSigner } from "../src/publish/signer.ts";
 import { CatalogSigner } from "../src/publish/signer-catalog.ts";
-import { syntheticClip } from "../src/publish/synthetic-clip.ts";
+import { type SyntheticClipOptions, syntheticClip } from "../src/publish/synthetic-clip.ts";
+import type { TimelineObject } from "../src/publish/timeline-writer.ts";
 import { TrackServer } from "../src/publish/track-server.ts";
 import type { WorkerEvent } from "../src/rpc/protocol.ts";
 import { memoryDial } from "../src/testing/memory-transport.ts";
@@ -76,7 +77,7 @@ export class MemoryPeer {
 }
 
 export class MemoryBroadcast {
-  readonly cutter = new GroupCutter(syntheticClip({ seconds: 16, framesPerSecond: 25 }), { objectMs: 200 });
+  readonly cutter: GroupCutter;
   readonly epochMs = Math.floor(Date.now() / 1000) * 1000 - 100_000;
   readonly peers = new Map<string, MemoryPeer>([
     [RELAY_A, new MemoryPeer()],
@@ -94,7 +95,14 @@ export class MemoryBroadcast {
 
   readonly #keyStatements: Partial<KeyStatements>;
 
-  constructor(key: SigningKey, keyStatements: Partial<KeyStatements> = {}) {
+  constructor(
+    key: SigningKey,
+    keyStatements: Partial<KeyStatements> = {},
+    clip: Partial<SyntheticClipOptions> = {},
+  ) {
+    this.cutter = new GroupCutter(syntheticClip({ seconds: 16, framesPerSecond: 25, ...clip }), {
+      objectMs: 200,
+    });
     this.#key = key;
     this.#keyStatements = keyStatements;
   }
@@ -184,27 +192,37 @@ export class MemoryBroadcast {
   /** Signs a group of every track and gives its manifests to the manifest peer. */
   async sign(group: number): Promise<void> {
     for (const name of TRACKS) {
-      let signer = this.#signers.get(name);
-      if (!signer) {
-        const server = this.peer(MANIFESTS).serve(manifestTrackName(name));
-        signer = new TrackSigner({
-          key: this.#key,
-          track: trackOf(namespace, name),
-          streamId: this.streamId,
-          clock: this.#clock,
-          keyStatements: this.#keyStatements,
-          publish: (manifest) =>
-            server.publish(
-              { ...moqObject(0, manifest.object, manifest.envelope), group: manifest.group },
-              FLAGS,
-            ),
-        });
-        this.#signers.set(name, signer);
-      }
+      const signer = this.#signer(name);
       for (const { objectId: object, payload, last } of this.cutter.group(name, group)) {
         await signer.add({ group, object, payload, ...this.#sealed.get(`${name} ${group} ${object}`), last });
       }
     }
+  }
+
+  /** An object of the timeline track, signed, at the manifest peer, as `carried` makes it. */
+  async publishTimeline({ group, object, payload }: TimelineObject, carried = payload): Promise<void> {
+    await this.#signer(TIMELINE_TRACK_NAME).add({ group, object, payload });
+    this.peer(MANIFESTS)
+      .serve(TIMELINE_TRACK_NAME)
+      .publish(moqObject(group, object, carried), FLAGS);
+  }
+
+  /** Its manifests go to the manifest peer. */
+  #signer(name: string): TrackSigner {
+    const known = this.#signers.get(name);
+    if (known) return known;
+    const server = this.peer(MANIFESTS).serve(manifestTrackName(name));
+    const signer = new TrackSigner({
+      key: this.#key,
+      track: trackOf(namespace, name),
+      streamId: this.streamId,
+      clock: this.#clock,
+      keyStatements: this.#keyStatements,
+      publish: (manifest) =>
+        server.publish({ ...moqObject(0, manifest.object, manifest.envelope), group: manifest.group }, FLAGS),
+    });
+    this.#signers.set(name, signer);
+    return signer;
   }
 
   /** Gives a group's chunks to a relay, as `change` makes them. */

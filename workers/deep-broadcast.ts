@@ -23,6 +23,8 @@ export interface DeepBroadcastOptions {
   readonly pools: { readonly manifests: SourcePool; readonly objects: SourcePool } | undefined;
   /** The newest group of a track that its signer spoke of; undefined before any. */
   readonly newest: (track: string) => VarInt | undefined;
+  /** See DeepTrackOptions. */
+  readonly playedAtMs: (group: VarInt) => number | undefined;
   readonly onCorrupt: (error: CountersignError) => void;
 }
 
@@ -50,7 +52,7 @@ export class DeepBroadcast {
       });
     for (const name of options.tracks) {
       const media = trackOf(namespace, name);
-      const { store, app, onCorrupt } = options;
+      const { store, app, playedAtMs, onCorrupt } = options;
       const track = new DeepTrack({
         track: media,
         streamId,
@@ -58,6 +60,7 @@ export class DeepBroadcast {
         store,
         app,
         fetch: this.fetch,
+        playedAtMs,
         onCorrupt,
       });
       this.#tracks.set(name, track);

@@ -47,6 +47,8 @@ export interface DeepTrackOptions {
   readonly app: GroupSource | undefined;
   /** Undefined: nobody to fetch from. */
   readonly fetch: FetchSource | undefined;
+  /** When a group was on, in ms since 1970, as far as that is known: what is stored now must not outlive what was stored then. */
+  readonly playedAtMs?: (group: VarInt) => number | undefined;
   /** Something stored was not what was signed; it is fetched again when it can be had. */
   readonly onCorrupt: (error: CountersignError) => void;
 }
@@ -145,10 +147,10 @@ export class DeepTrack {
 
   /** What was fetched once need not be fetched again. */
   async #keep({ group, complete, objects, evidence }: DeepGroup): Promise<void> {
-    const { store } = this.#options;
+    const { store, playedAtMs } = this.#options;
     if (store === undefined) return;
     for (const object of objects) store.put(this.key, object, await objectLeaf(object));
-    store.seal(this.key, group, evidence, complete);
+    store.seal(this.key, group, evidence, complete, playedAtMs?.(group));
   }
 }
 

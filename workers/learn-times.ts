@@ -1,10 +1,14 @@
 /** When groups play, for broadcasts whose groups have no fixed length: learnt from the live window as it goes. */
 import type { TrackWindow } from "../src/playback/track-window.ts";
-import type { LearntTimeline } from "../src/replay/media-range.ts";
+import type { LearntTimeline, MediaRange } from "../src/replay/media-range.ts";
 import type { VarInt } from "../src/wire/varint.ts";
 
-/** Follows the window until the returned function is called. A group is learnt when it is whole: when the next one has begun. */
-export function learnTimes(timeline: LearntTimeline, window: TrackWindow): () => void {
+/** Follows the window until the returned function is called. A group is learnt when it is whole: when the next one has begun; `seen` is told of each. */
+export function learnTimes(
+  timeline: LearntTimeline,
+  window: TrackWindow,
+  seen: (group: VarInt, time: MediaRange) => void,
+): () => void {
   const { timescale } = window.track;
   let learnt: VarInt = -1;
   return window.onChange(() => {
@@ -15,10 +19,9 @@ export function learnTimes(timeline: LearntTimeline, window: TrackWindow): () =>
       if (!current || current.group <= learnt || current.group === newest) return;
       learnt = current.group;
       const { group, startTicks, endTicks } = current;
-      timeline.learn(group, {
-        startMs: (startTicks / timescale) * 1000,
-        endMs: (endTicks / timescale) * 1000,
-      });
+      const time = { startMs: (startTicks / timescale) * 1000, endMs: (endTicks / timescale) * 1000 };
+      timeline.learn(group, time);
+      seen(group, time);
     };
     // A long group is several segments.
     for (const { kind, group, startTicks, durationTicks } of window.segments) {

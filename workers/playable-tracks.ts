@@ -1,5 +1,11 @@
 /** Which tracks of a catalog are played, and as what. */
-import { fullTrackName, initDataOf, manifestTrackFor, mediaTracks } from "../src/catalog/lookup.ts";
+import {
+  fullTrackName,
+  initDataOf,
+  manifestTrackFor,
+  mediaTracks,
+  timelineTracksFor,
+} from "../src/catalog/lookup.ts";
 import {
   type Catalog,
   type CatalogTrack,
@@ -15,14 +21,17 @@ import { type Namespace, namespaceKey } from "../src/wire/names.ts";
 /** Length of a group assumed when the catalog does not say. */
 const DEFAULT_GROUP_MS = 1000;
 
+/** Tracks of another namespace are another publisher's: this broadcast's signer does not speak for them. */
+function isOwn(track: CatalogTrack, namespace: Namespace): boolean {
+  return namespaceKey(fullTrackName(namespace, track).namespace) === namespaceKey(namespace);
+}
+
 function playable(catalog: Catalog, track: CatalogTrack, namespace: Namespace): PlayableTrack | undefined {
   const initSegment = initDataOf(catalog, track);
   const role = track.role ?? (track.mimeType?.startsWith("audio") ? "audio" : "video");
   const signed = manifestTrackFor(catalog, track.name, track.namespace) !== undefined;
-  // Tracks of another namespace are another publisher's: this broadcast's signer does not speak for them.
-  const own = namespaceKey(fullTrackName(namespace, track).namespace) === namespaceKey(namespace);
-  if (track.packaging !== "cmaf" || !initSegment || !signed || !own || track.codec === undefined)
-    return undefined;
+  if (track.packaging !== "cmaf" || !initSegment || !signed || track.codec === undefined) return undefined;
+  if (!isOwn(track, namespace)) return undefined;
   if (role !== "video" && role !== "audio") return undefined;
   return {
     name: track.name,
@@ -76,9 +85,20 @@ export function choosePlayableTracks(catalog: Catalog, namespace: Namespace): re
   return chosen;
 }
 
+/** The name of the first timeline track of a played track; undefined: there is none that is signed, and what is not signed is not read. */
+export function timelineTrackOf(catalog: Catalog, name: string, namespace: Namespace): string | undefined {
+  const track = mediaTracks(catalog).find((media) => media.name === name && isOwn(media, namespace));
+  const timelines = track === undefined ? [] : timelineTracksFor(catalog, track);
+  return timelines.find(
+    (timeline) => manifestTrackFor(catalog, timeline.name, timeline.namespace) !== undefined,
+  )?.name;
+}
+
 export interface BroadcastTimes {
   /** Wall clock of media time 0, in ms since 1970. */
   readonly epochMs: number;
+  /** The catalog says so; else that is a guess, good enough to count from. */
+  readonly isClocked: boolean;
   readonly groupMs: number;
   /** Group g covers media time [g, g + 1) times groupMs. */
   readonly regular: boolean;
@@ -87,6 +107,7 @@ export interface BroadcastTimes {
 export function timesOf(catalog: Catalog): BroadcastTimes {
   const { broadcast } = catalog;
   return {
+    isClocked: broadcast !== undefined,
     epochMs: broadcast?.epochMs ?? catalog.generatedAt ?? 0,
     groupMs: broadcast?.groupDurationMs ?? DEFAULT_GROUP_MS,
     regular: broadcast?.regularGroups ?? false,

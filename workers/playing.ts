@@ -11,22 +11,24 @@ import type { SourcePool } from "../src/merge/source-pool.ts";
 import { Presentation } from "../src/playback/presentation.ts";
 import { TrackWindow, WINDOW_SEGMENTS } from "../src/playback/track-window.ts";
 import type { PlayableTrack } from "../src/playback/types.ts";
+import { LayeredTimeline } from "../src/replay/listed-timeline.ts";
 import { fixedTimeline, type GroupTimeline, LearntTimeline } from "../src/replay/media-range.ts";
 import type { GroupSource, ReplayStore } from "../src/replay/types.ts";
-import type { TrackDescription } from "../src/rpc/protocol.ts";
+import type { TimeRange, TrackDescription } from "../src/rpc/protocol.ts";
 import type { KeyRing } from "../src/trust/key-ring.ts";
 import type { TrackOpener } from "../src/trust/secure-objects/track-opener.ts";
 import type { Verified } from "../src/trust/types.ts";
 import { type Namespace, trackOf } from "../src/wire/names.ts";
 import type { MoqObject } from "../src/wire/objects.ts";
-import { compareVarInt, type VarInt } from "../src/wire/varint.ts";
+import { addVarInt, compareVarInt, subVarInt, type VarInt } from "../src/wire/varint.ts";
 import { DeepBroadcast } from "./deep-broadcast.ts";
 import type { ReadableTrack } from "./excerpt.ts";
 import { learnTimes } from "./learn-times.ts";
-import { type BroadcastTimes, choosePlayableTracks, timesOf } from "./playable-tracks.ts";
+import { type BroadcastTimes, choosePlayableTracks, timelineTrackOf, timesOf } from "./playable-tracks.ts";
 import { Reach } from "./reach.ts";
 import type { CatalogProof } from "./recorder.ts";
 import { StoredTrack } from "./stored-broadcast.ts";
+import { TimelineReader } from "./timeline-reader.ts";
 import { type Decryption, openAll, openerOf } from "./track-decryption.ts";
 import { type TrackListener, TrackPipeline } from "./track-pipeline.ts";
 
@@ -48,6 +50,8 @@ export interface PlayingOptions {
   readonly listener: TrackListener;
   readonly decryption: Decryption;
   readonly onCorrupt: (error: CountersignError) => void;
+  /** Worth telling; playback goes on. */
+  readonly onWarning: (error: CountersignError) => void;
   /** Whom older media can be fetched from, once they are connected; also while what is stored is played. */
   readonly peers?: Pools;
   /** The app's own source of older media. */
@@ -83,7 +87,9 @@ export class Playing {
   readonly #tracks: readonly PlayingTrack[];
   readonly #options: PlayingOptions;
   readonly #stopLearning: (() => void) | undefined;
-  #heldGroup: number | undefined;
+  /** Undefined: groups are regular, or nobody lists their times. */
+  readonly #published: TimelineReader | undefined;
+  #heldGroup: VarInt | undefined;
 
   /** Throws what parseCatalog() and choosePlayableTracks() throw. `pools` undefined: play what is stored. */
   constructor(options: PlayingOptions, pools: Pools | undefined) {
@@ -98,8 +104,17 @@ export class Playing {
     if (this.times.regular || !leading) this.timeline = fixedTimeline(this.times.groupMs);
     else {
       const learnt = new LearntTimeline();
-      this.timeline = learnt;
-      this.#stopLearning = learnTimes(learnt, leading.window);
+      const timeline = new LayeredTimeline(learnt);
+      this.timeline = timeline;
+      const name = timelineTrackOf(catalog, leading.playable.name, options.namespace);
+      if (name !== undefined)
+        this.#published = new TimelineReader({
+          ...options,
+          ...{ name, timeline, onUnusable: options.onWarning },
+        });
+      this.#stopLearning = learnTimes(learnt, leading.window, (group, time) =>
+        this.#published?.seen(group, time),
+      );
     }
     this.presentation = new Presentation({
       epochMs: this.times.epochMs,
@@ -122,6 +137,10 @@ export class Playing {
       pools: peers,
       newest: (name) =>
         this.#tracks.find(({ playable }) => playable.name === name)?.pipeline?.trust.latestGroup,
+      playedAtMs: (group) => {
+        const time = this.times.isClocked ? this.timeline.timeOf(group) : undefined;
+        return time && this.times.epochMs + time.endMs;
+      },
       onCorrupt,
     });
     this.reach = new Reach({
@@ -133,7 +152,15 @@ export class Playing {
         return this.live && startMs !== undefined && edgeMs !== undefined ? [{ startMs, endMs: edgeMs }] : [];
       },
     });
-    if (pools) for (const pipeline of this.pipelines) pipeline.attach(pools.manifests, pools.objects);
+    if (pools) {
+      for (const pipeline of this.pipelines) pipeline.attach(pools.manifests, pools.objects);
+      this.#published?.attach(pools.manifests);
+    }
+  }
+
+  /** What an earlier session knew of this broadcast's times is known; never rejects. */
+  get timesRestored(): Promise<void> {
+    return this.#published?.restored ?? Promise.resolve();
   }
 
   get proof(): CatalogProof {
@@ -224,18 +251,31 @@ export class Playing {
     );
   }
 
+  /** When these groups play. Where nobody knows yet, they are taken to be next, and as long as groups get. */
+  spanOf(
+    pipeline: Pick<TrackPipeline, "window" | "playable">,
+    first: VarInt,
+    last: VarInt = first,
+  ): TimeRange {
+    const { endTicks = 0 } = pipeline.window;
+    const startMs = this.timeline.timeOf(first)?.startMs ?? (endTicks / pipeline.playable.timescale) * 1000;
+    const groups = Number(subVarInt(last, first)) + 1;
+    return { startMs, endMs: this.timeline.timeOf(last)?.endMs ?? startMs + groups * this.times.groupMs };
+  }
+
   /** The viewer is here: what is around that is not evicted under them. */
   hold(positionMs: number | undefined): void {
-    if (positionMs === undefined || !this.times.regular) return;
-    const group = Math.floor(positionMs / this.times.groupMs);
-    if (group === this.#heldGroup) return;
+    const group = positionMs === undefined ? undefined : this.timeline.groupAt(positionMs);
+    if (group === undefined || group === this.#heldGroup) return;
     this.#heldGroup = group;
-    const range = { first: Math.max(0, group - HELD_BEHIND), last: group + HELD_AHEAD };
+    const first = group > HELD_BEHIND ? subVarInt(group, HELD_BEHIND) : 0;
+    const range = { first, last: addVarInt(group, HELD_AHEAD) };
     for (const { key } of this.deep.tracks) this.#options.store?.hold(key, [range]);
   }
 
   close(): void {
     this.#stopLearning?.();
+    this.#published?.close();
     this.presentation.close();
     for (const { pipeline } of this.#tracks) pipeline?.close();
   }

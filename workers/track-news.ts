@@ -1,6 +1,6 @@
 /** What happens to a track, as the page is told it. */
 import type { Hole, RejectReason, SourceId } from "../src/merge/types.ts";
-import type { WorkerEvent } from "../src/rpc/protocol.ts";
+import type { TimeRange, WorkerEvent } from "../src/rpc/protocol.ts";
 import type { VarInt } from "../src/wire/varint.ts";
 import type { TimeRanges } from "./time-ranges.ts";
 import type { TrackPipeline } from "./track-pipeline.ts";
@@ -16,15 +16,9 @@ export function rejectedEvent(
   return { type: "rejected", track, url, group: String(group), object: String(object), reason };
 }
 
-/** `groupMs`: how long each group of the broadcast is. */
-export function holeEvent(pipeline: TrackPipeline, hole: Hole, groupMs: number): WorkerEvent {
-  return {
-    type: "hole",
-    track: pipeline.playable.name,
-    startMs: Number(hole.group) * groupMs,
-    endMs: (Number(hole.lastGroup ?? hole.group) + 1) * groupMs,
-    cause: hole.cause,
-  };
+/** `span`: when its groups play. */
+export function holeEvent(pipeline: TrackPipeline, hole: Hole, span: TimeRange): WorkerEvent {
+  return { type: "hole", track: pipeline.playable.name, ...span, cause: hole.cause };
 }
 
 /** Notes the time that the newest part of the pipeline's window covers. */

@@ -19,13 +19,16 @@ function pipeline(name: string, state: TrustState, waitingGroups: readonly numbe
   return parts as unknown as TrackPipeline;
 }
 
-function playing(...pipelines: readonly TrackPipeline[]): Pick<Playing, "pipelines" | "times"> {
-  return { pipelines, times: { epochMs: EPOCH_MS, groupMs: GROUP_MS, regular: true } as Playing["times"] };
+const spanOf = (group: number) => ({ startMs: group * GROUP_MS, endMs: (group + 1) * GROUP_MS });
+
+function playing(...pipelines: readonly TrackPipeline[]): Pick<Playing, "pipelines" | "times" | "spanOf"> {
+  const times = { epochMs: EPOCH_MS, isClocked: true, groupMs: GROUP_MS, regular: true };
+  return { pipelines, times, spanOf: (_pipeline, group) => spanOf(Number(group)) };
 }
 
 const video = pipeline("video", "verified");
 const refuse = (ranges: TrustRanges, relay: string, group: number, reason: RejectReason = "mismatch") =>
-  ranges.rejected([video, relay, group, 0, reason], GROUP_MS);
+  ranges.rejected([video, relay, group, 0, reason], spanOf(group));
 
 test("what was verified and what waits is told of its time, neighbouring groups as one", () => {
   const ranges = new TrustRanges();

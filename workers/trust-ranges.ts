@@ -4,6 +4,7 @@
  * Each range is a fact of its own, and they may overlap: a second of video may be verified although one relay's copy of it was refused. Times are media time.
  */
 import type { TimeRange, TrustRange } from "../src/rpc/protocol.ts";
+import { compareVarInt } from "../src/wire/varint.ts";
 import type { Playing } from "./playing.ts";
 import type { TrackListener, TrackPipeline } from "./track-pipeline.ts";
 
@@ -15,14 +16,12 @@ type OpenRange = { -readonly [K in keyof TrustRange]: TrustRange[K] };
 export class TrustRanges {
   #rejected: OpenRange[] = [];
 
-  /** A copy was refused, as a pipeline's listener is told it. `groupMs`: how long each group of the broadcast is. */
+  /** A copy was refused, as a pipeline's listener is told it; `span` is when its group plays. */
   rejected(
-    [{ playable }, relay, group, , reason]: Parameters<TrackListener["rejected"]>,
-    groupMs: number,
+    [{ playable }, relay, , , reason]: Parameters<TrackListener["rejected"]>,
+    { startMs, endMs }: TimeRange,
   ): void {
     const track = playable.name;
-    const startMs = Number(group) * groupMs;
-    const endMs = startMs + groupMs;
     const same = this.#rejected.findLast(
       (range) => range.relay === relay && range.track === track && range.reason === reason,
     );
@@ -37,14 +36,13 @@ export class TrustRanges {
   /** All that is known, at this time of the wall clock. */
   collect(
     verified: readonly TimeRange[],
-    playing: Pick<Playing, "pipelines" | "times"> | undefined,
+    playing: Pick<Playing, "pipelines" | "times" | "spanOf"> | undefined,
     nowMs: number,
   ): readonly TrustRange[] {
     const known: TrustRange[] = verified.map((range) => ({ ...range, state: "verified" }));
     if (playing !== undefined) {
-      const { groupMs, epochMs } = playing.times;
       for (const pipeline of playing.pipelines) {
-        known.push(...waitingRanges(pipeline, groupMs), ...untold(pipeline, nowMs - epochMs));
+        known.push(...waitingRanges(pipeline, playing), ...untold(pipeline, nowMs - playing.times.epochMs));
       }
     }
     return [...known, ...this.#rejected.map((range) => ({ ...range }))];
@@ -52,13 +50,13 @@ export class TrustRanges {
 }
 
 /** Groups of which something waits, neighbours as one. */
-function waitingRanges({ playable, merger }: TrackPipeline, groupMs: number): TrustRange[] {
+function waitingRanges(pipeline: TrackPipeline, playing: Pick<Playing, "spanOf">): TrustRange[] {
   const ranges: OpenRange[] = [];
-  for (const group of merger.waitingGroups.map(Number).sort((a, b) => a - b)) {
-    const startMs = group * groupMs;
+  for (const group of [...pipeline.merger.waitingGroups].sort(compareVarInt)) {
+    const { startMs, endMs } = playing.spanOf(pipeline, group);
     const last = ranges.at(-1);
-    if (last?.endMs === startMs) last.endMs += groupMs;
-    else ranges.push({ state: "waiting", track: playable.name, startMs, endMs: startMs + groupMs });
+    if (last?.endMs === startMs) last.endMs = endMs;
+    else ranges.push({ state: "waiting", track: pipeline.playable.name, startMs, endMs });
   }
   return ranges;
 }

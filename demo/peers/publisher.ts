@@ -77,10 +77,11 @@ await runPeer(async (stop) => {
   const assembled = await loadClip(flags.input);
   const origin = new Origin({
     broadcast: flags.broadcast,
-    cutter: new GroupCutter(assembled.clip, { objectMs: flags.objectMs }),
+    cutter: new GroupCutter(assembled.clip, { objectMs: flags.objectMs, groupMs: flags.groupMs }),
     epochMs: flags.epochMs,
     clock: systemClock,
     chunks: flags.publishChunks,
+    timeline: flags.timeline,
     encryption: flags.encryption,
     signerKeys: await signerKeysOf(flags),
     streamId: flags.streamId,

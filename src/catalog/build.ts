@@ -54,9 +54,14 @@ export interface CatalogDescription {
   /** Milliseconds since 1970. Give a value that all publishers share, or leave it out: the bytes depend on it. */
   readonly generatedAt?: number;
   readonly tracks: readonly MediaTrackDescription[];
-  /** Add a manifest track `<name>.manifest` beside every media track. Default true. */
+  /** Add a manifest track `<name>.manifest` beside every track. Default true. */
   readonly signed?: boolean;
+  /** Name of the media track that the track `timeline` lists the groups of; absent: there is no such track. */
+  readonly timelineOf?: string;
 }
+
+/** The name of the media timeline track where this publisher has one. */
+export const TIMELINE_TRACK_NAME = "timeline";
 
 /** The name of the track that carries the manifests of `trackName`; also for the catalog itself, which is signed the same way. */
 export function manifestTrackName(trackName: string): string {
@@ -108,6 +113,18 @@ function trackObject(track: MediaTrackDescription): JsonObject {
   return fields;
 }
 
+/** MSF "Media Timeline Catalog requirements". */
+function timelineObject(trackName: string): JsonObject {
+  return {
+    name: TIMELINE_TRACK_NAME,
+    packaging: "mediatimeline",
+    isLive: true,
+    role: "mediatimeline",
+    mimeType: "application/json",
+    depends: [trackName],
+  };
+}
+
 function manifestObject(trackName: string): JsonObject {
   return {
     name: manifestTrackName(trackName),
@@ -123,11 +140,15 @@ function manifestObject(trackName: string): JsonObject {
  * signer and another publisher of the broadcast agree on them. All media tracks are one render group, to be played together.
  */
 export function buildCatalog(description: CatalogDescription): Uint8Array<ArrayBuffer> {
-  const { broadcast, generatedAt, tracks, signed = true } = description;
+  const { broadcast, generatedAt, tracks, signed = true, timelineOf } = description;
+  const all = [
+    ...tracks.map((track) => ({ name: track.name, fields: trackObject(track) })),
+    ...(timelineOf === undefined ? [] : [{ name: TIMELINE_TRACK_NAME, fields: timelineObject(timelineOf) }]),
+  ];
   const document: JsonObject = {
     version: "draft-01",
     ...(generatedAt !== undefined && { generatedAt }),
-    tracks: tracks.flatMap((track) => [trackObject(track), ...(signed ? [manifestObject(track.name)] : [])]),
+    tracks: all.flatMap(({ name, fields }) => [fields, ...(signed ? [manifestObject(name)] : [])]),
     [BROADCAST_FIELD]: {
       v: broadcast.v,
       epochMs: broadcast.epochMs,

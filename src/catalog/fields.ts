@@ -10,6 +10,15 @@ export function isArray(value: JsonValue | undefined): value is readonly JsonVal
   return Array.isArray(value);
 }
 
+/** A MOQT Location as MSF writes it: group id and object id. */
+export function isLocation(value: JsonValue | undefined): value is readonly [number, number] {
+  return (
+    isArray(value) &&
+    value.length === 2 &&
+    value.every((part) => Number.isSafeInteger(part) && Number(part) >= 0)
+  );
+}
+
 /** A short rendering of a hostile value for an error message. */
 function shown(value: JsonValue | undefined): string {
   const text = JSON.stringify(value) ?? "nothing";

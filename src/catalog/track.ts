@@ -1,21 +1,6 @@
 /** One track object of a catalog (MSF "Track Object Fields"; CMSF "Catalog description"). */
-import { FieldReader, isArray } from "./fields.ts";
-import type {
-  CatalogTrack,
-  JsonObject,
-  JsonValue,
-  TargetBuffers,
-  TimelineTemplate,
-  TrackEncryption,
-} from "./types.ts";
-
-function isLocation(value: JsonValue | undefined): value is readonly [number, number] {
-  return (
-    isArray(value) &&
-    value.length === 2 &&
-    value.every((part) => Number.isSafeInteger(part) && Number(part) >= 0)
-  );
-}
+import { FieldReader, isArray, isLocation } from "./fields.ts";
+import type { CatalogTrack, JsonObject, TargetBuffers, TimelineTemplate, TrackEncryption } from "./types.ts";
 
 function templateOf(reader: FieldReader): TimelineTemplate | undefined {
   const value = reader.raw("template");

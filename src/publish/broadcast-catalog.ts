@@ -12,6 +12,8 @@ export interface BroadcastCatalogOptions {
   readonly encryption?: MediaTrackDescription["encryption"];
   /** Whether manifest tracks are announced. Default true. */
   readonly signed?: boolean;
+  /** Whether there is a track that lists when groups play; see TimelineWriter. Default false. */
+  readonly timeline?: boolean;
 }
 
 interface Bitrates {
@@ -88,5 +90,6 @@ export function broadcastCatalog(
     },
     tracks: cutter.tracks.map((track) => describeTrack(cutter, track, options)),
     ...(options.signed !== undefined && { signed: options.signed }),
+    ...(options.timeline && cutter.leading && { timelineOf: cutter.leading.clipTrack.name }),
   });
 }

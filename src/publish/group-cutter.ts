@@ -109,6 +109,11 @@ export class GroupCutter {
     return groupAt(this.plan, mediaMs * TICKS_PER_MS);
   }
 
+  /** The track that decides where groups begin: the first sample of a group is this one's. */
+  get leading(): CutterTrack | undefined {
+    return this.tracks.find(({ clipTrack }) => clipTrack.kind === "video") ?? this.tracks[0];
+  }
+
   /** The media time of a group, in ticks since the epoch. */
   span(group: number): GroupSpan {
     return groupSpan(this.plan, group);

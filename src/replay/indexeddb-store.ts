@@ -40,14 +40,14 @@ import { writeBatch } from "./write-batch.ts";
 import type { WriteBatch } from "./write-queue.ts";
 import { WriteQueue } from "./write-queue.ts";
 
-/** How long media is kept, by when its group was last written to. */
+/** How long media is kept: by when its group was on, where that was said, else by when it was last written to. */
 export const DEFAULT_MAX_AGE_MS = 72 * 60 * 60 * 1000;
 
 /** Small values (catalogs, positions) are kept this long after they were last written: longer than any media they belong to. */
 const META_MAX_AGE_MS = 30 * 24 * 60 * 60 * 1000;
 
-/** Catalogs are kilobytes. A larger value is not stored, and said so. */
-const MAX_META_BYTES = 1024 * 1024;
+/** Catalogs are kilobytes, a media timeline of three days 10 MB. A larger value is not stored, and said so. */
+const MAX_META_BYTES = 16 * 1024 * 1024;
 
 /** Envelopes that prove one group. Tens of kilobytes at most in practice; more is not stored, and said so. */
 const MAX_EVIDENCE_BYTES = 1024 * 1024;
@@ -128,11 +128,17 @@ export class IndexedDbStore implements ReplayStore {
     if (this.#state === "open") this.#queue.put(track, object, digest);
   }
 
-  seal(track: TrackKey, group: VarInt, evidence: readonly Uint8Array[], complete: boolean): void {
+  seal(
+    track: TrackKey,
+    group: VarInt,
+    evidence: readonly Uint8Array[],
+    complete: boolean,
+    playedAtMs?: number,
+  ): void {
     if (this.#state !== "open") return;
     const size = evidence.reduce((sum, envelope) => sum + envelope.length, 0);
     if (size <= MAX_EVIDENCE_BYTES) {
-      this.#queue.seal(track, group, evidence, complete);
+      this.#queue.seal(track, group, evidence, complete, playedAtMs);
     } else {
       const error = new CountersignError(
         "limit-exceeded",

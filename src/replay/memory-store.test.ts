@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { FakeClock } from "../testing/fake-clock.ts";
 import { utf8Encode } from "../utf8.ts";
 import { contractObject, replayStoreContract } from "./group-source.contract.ts";
 import { MemoryStore } from "./memory-store.ts";
@@ -39,6 +40,33 @@ describe("MemoryStore is bounded", () => {
     store.keep("video", [{ first: 0, last: 9 }]);
     store.put("video", contractObject(4, 0, 1_000), digest);
     expect(await store.ranges("video")).toEqual([{ first: 3, last: 4 }]);
+  });
+
+  it("lets groups go at their age: by when they were on, for those that came late", async () => {
+    const clock = new FakeClock(1_700_000_000_000);
+    const store = new MemoryStore({ clock, maxAgeMs: 60_000 });
+    const evicted: Evicted[] = [];
+    store.on("evicted", (event) => evicted.push(event));
+    const add = (group: number, ageMs?: number): void => {
+      store.put("video", contractObject(group, 0), digest);
+      store.seal("video", group, [digest], true, ageMs === undefined ? undefined : clock.now() - ageMs);
+    };
+    add(100);
+    // Filled in behind it: one that is too old already, one that has ten seconds left.
+    add(30, 70_000);
+    add(50, 50_000);
+    expect(evicted).toMatchObject([{ first: 30, last: 30, cause: "age" }]);
+    clock.advance(11_000);
+    add(101);
+    expect(evicted.at(-1)).toMatchObject({ first: 50, cause: "age" });
+    expect(await store.ranges("video")).toEqual([{ first: 100, last: 101 }]);
+    store.keep("video", [{ first: 100, last: 100 }]);
+    clock.advance(61_000);
+    add(102);
+    expect(await store.ranges("video")).toEqual([
+      { first: 100, last: 100 },
+      { first: 102, last: 102 },
+    ]);
   });
 
   it("counts evidence and empty objects, so that neither fills memory for free", async () => {

@@ -3,12 +3,13 @@
  *
  * It keeps the contract of the durable one, at once and within a byte cap: puts are readable immediately, the oldest groups go first.
  */
+import { type Clock, systemClock } from "../clock.ts";
 import { CountersignError } from "../errors.ts";
 import { Emitter } from "../events.ts";
 import type { Verified } from "../trust/types.ts";
 import type { MoqObject } from "../wire/objects.ts";
 import type { VarInt } from "../wire/varint.ts";
-import { addInPlace, contains, normalize, subtract } from "./group-ranges.ts";
+import { addInPlace, normalize, subtract, union } from "./group-ranges.ts";
 import type {
   GroupRange,
   ReplayStore,
@@ -26,6 +27,9 @@ const OBJECT_OVERHEAD_BYTES = 200;
 
 export interface MemoryStoreOptions {
   readonly budgetBytes?: number;
+  /** Groups go at this age: by when they were on, where that was said, else by when they were first written. Default: never. */
+  readonly maxAgeMs?: number;
+  readonly clock?: Clock;
   /** It takes over from a store that was lost: the group each track is in the middle of is not called complete. */
   readonly takesOver?: boolean;
 }
@@ -35,8 +39,9 @@ const MAX_CUT_SHORT = 64;
 
 interface MemoryGroup {
   readonly group: VarInt;
-  /** Counts the groups of the store in the order they were first written. */
+  /** Counts the groups of the store in the order they were first written: of those of one instant the first goes first. */
   readonly order: number;
+  agedFromMs: number;
   readonly objects: Map<VarInt, MoqObject>;
   evidence: readonly Uint8Array[];
   sealed: boolean;
@@ -45,7 +50,10 @@ interface MemoryGroup {
 
 interface MemoryTrack {
   readonly groups: Map<VarInt, MemoryGroup>;
+  /** Those with objects. */
   ranges: GroupRange[];
+  /** Those with evidence alone, too. */
+  known: GroupRange[];
   kept: readonly GroupRange[];
   held: readonly GroupRange[];
   readonly cutShort: Set<VarInt>;
@@ -59,6 +67,8 @@ interface Victim {
 
 export class MemoryStore implements ReplayStore {
   readonly #budgetBytes: number;
+  readonly #maxAgeMs: number;
+  readonly #clock: Clock;
   readonly #takesOver: boolean;
   readonly #events = new Emitter<ReplayStoreEvents>();
   readonly #tracks = new Map<TrackKey, MemoryTrack>();
@@ -69,6 +79,8 @@ export class MemoryStore implements ReplayStore {
 
   constructor(options: MemoryStoreOptions = {}) {
     this.#budgetBytes = options.budgetBytes ?? DEFAULT_MEMORY_BUDGET_BYTES;
+    this.#maxAgeMs = options.maxAgeMs ?? Number.POSITIVE_INFINITY;
+    this.#clock = options.clock ?? systemClock;
     this.#takesOver = options.takesOver ?? false;
   }
 
@@ -81,16 +93,23 @@ export class MemoryStore implements ReplayStore {
     group.objects.set(object.object, copy);
     addInPlace(this.#tracks.get(track)!.ranges, object.group);
     this.#grow(group, copy.properties.length + copy.payload.length + OBJECT_OVERHEAD_BYTES);
-    this.#shrinkToBudget();
+    this.#shrink();
   }
 
-  seal(track: TrackKey, group: VarInt, evidence: readonly Uint8Array[], complete: boolean): void {
+  seal(
+    track: TrackKey,
+    group: VarInt,
+    evidence: readonly Uint8Array[],
+    complete: boolean,
+    playedAtMs = Number.POSITIVE_INFINITY,
+  ): void {
     if (this.#closed) return;
     const entry = this.#group(track, group);
     this.#grow(entry, sizeOf(evidence) - sizeOf(entry.evidence));
     entry.evidence = evidence.map((envelope) => envelope.slice());
+    entry.agedFromMs = Math.min(entry.agedFromMs, playedAtMs);
     entry.sealed = complete && !this.#track(track).cutShort.has(group);
-    this.#shrinkToBudget();
+    this.#shrink();
   }
 
   putMeta(key: string, value: Uint8Array): void {
@@ -188,19 +207,28 @@ export class MemoryStore implements ReplayStore {
   #track(key: TrackKey): MemoryTrack {
     let track = this.#tracks.get(key);
     if (track === undefined) {
-      track = { groups: new Map(), ranges: [], kept: [], held: [], cutShort: new Set() };
+      track = { groups: new Map(), ranges: [], known: [], kept: [], held: [], cutShort: new Set() };
       this.#tracks.set(key, track);
     }
     return track;
   }
 
   #group(key: TrackKey, id: VarInt): MemoryGroup {
-    const { groups, cutShort } = this.#track(key);
+    const { groups, known, cutShort } = this.#track(key);
     let group = groups.get(id);
     if (group === undefined) {
       if (this.#takesOver && groups.size === 0) cutShort.add(id);
-      group = { group: id, order: this.#order++, objects: new Map(), evidence: [], sealed: false, bytes: 0 };
+      group = {
+        group: id,
+        order: this.#order++,
+        agedFromMs: this.#clock.now(),
+        objects: new Map(),
+        evidence: [],
+        sealed: false,
+        bytes: 0,
+      };
       groups.set(id, group);
+      addInPlace(known, id);
     }
     return group;
   }
@@ -210,35 +238,48 @@ export class MemoryStore implements ReplayStore {
     this.#bytes += bytes;
   }
 
-  #shrinkToBudget(): void {
-    while (this.#bytes > this.#budgetBytes) {
-      // Memory is a hard limit: when all that is left is kept, kept groups go too.
-      const victim = this.#oldestGroup(false) ?? this.#oldestGroup(true);
-      if (victim === undefined) return;
-      const { key, track, group } = victim;
-      track.groups.delete(group.group);
-      track.ranges = subtract(track.ranges, [{ first: group.group, last: group.group }]);
-      this.#bytes -= group.bytes;
-      if (!group.sealed) {
-        track.cutShort.add(group.group);
-        if (track.cutShort.size > MAX_CUT_SHORT) track.cutShort.delete(track.cutShort.values().next().value!);
-      }
-      const { group: id, bytes } = group;
-      if (group.objects.size > 0)
-        this.#events.emit("evicted", { track: key, first: id, last: id, bytes, cause: "budget" });
+  /** Lets go of what is too old, and of the oldest while there is too much. */
+  #shrink(): void {
+    const oldestMs = this.#clock.now() - this.#maxAgeMs;
+    for (;;) {
+      const oldest = this.#oldestGroup(false);
+      if (oldest !== undefined && oldest.group.agedFromMs < oldestMs) this.#evict(oldest, "age");
+      else if (this.#bytes > this.#budgetBytes) {
+        // Memory is a hard limit: when all that is left is kept, kept groups go too.
+        const victim = oldest ?? this.#oldestGroup(true);
+        if (victim === undefined) return;
+        this.#evict(victim, "budget");
+      } else return;
     }
   }
 
-  /** Over all tracks: audio and video of one second go together. */
+  #evict({ key, track, group }: Victim, cause: "age" | "budget"): void {
+    const { group: id, bytes } = group;
+    const range = [{ first: id, last: id }];
+    track.groups.delete(id);
+    track.ranges = subtract(track.ranges, range);
+    track.known = subtract(track.known, range);
+    this.#bytes -= bytes;
+    if (!group.sealed) {
+      track.cutShort.add(id);
+      if (track.cutShort.size > MAX_CUT_SHORT) track.cutShort.delete(track.cutShort.values().next().value!);
+    }
+    if (group.objects.size > 0)
+      this.#events.emit("evicted", { track: key, first: id, last: id, bytes, cause });
+  }
+
+  /** Of each track the lowest group, as a database does it: audio and video of one second go together, and each track's window stays one piece. */
   #oldestGroup(kept: boolean): Victim | undefined {
     let oldest: Victim | undefined;
     for (const [key, track] of this.#tracks) {
-      // A Map iterates in order of insertion, so each track's first candidate is its oldest.
-      for (const group of track.groups.values()) {
-        if (!kept && (contains(track.kept, group.group) || contains(track.held, group.group))) continue;
-        if (oldest === undefined || group.order < oldest.group.order) oldest = { key, track, group };
-        break;
-      }
+      const [lowest] = kept ? track.known : subtract(track.known, union(track.kept, track.held));
+      const group = lowest && track.groups.get(lowest.first);
+      if (group === undefined) continue;
+      const isOlder =
+        oldest === undefined ||
+        group.agedFromMs < oldest.group.agedFromMs ||
+        (group.agedFromMs === oldest.group.agedFromMs && group.order < oldest.group.order);
+      if (isOlder) oldest = { key, track, group };
     }
     return oldest;
   }

@@ -59,6 +59,8 @@ export async function openReplayStore(options: OpenReplayStoreOptions = {}): Pro
   const memory = (takesOver: boolean) =>
     new MemoryStore({
       takesOver,
+      clock,
+      ...(options.maxAgeMs !== undefined && { maxAgeMs: options.maxAgeMs }),
       ...(options.memoryBytes !== undefined && { budgetBytes: options.memoryBytes }),
     });
   let opened: IndexedDbStore | undefined;
@@ -145,8 +147,8 @@ class FallbackStore implements ReplayStore {
     this.#current.put(track, object, digest);
   }
 
-  seal(track: TrackKey, group: VarInt, evidence: readonly Uint8Array[], complete: boolean): void {
-    this.#current.seal(track, group, evidence, complete);
+  seal(...said: Parameters<ReplayStore["seal"]>): void {
+    this.#current.seal(...said);
   }
 
   putMeta(key: string, value: Uint8Array): void {

@@ -57,6 +57,36 @@ describe("age", () => {
   });
 });
 
+describe("the age of what comes late", () => {
+  it("counts from when it was on, not from when it was stored", async () => {
+    const { store, clock, heard } = await open();
+    const fetched = async (group: number, ageMs: number): Promise<void> => {
+      await put(store, group, [0]);
+      store.seal(TRACK, group, [new Uint8Array(8)], true, clock.now() - ageMs);
+    };
+    await put(store, 70, [0]);
+    await fetched(10, DEFAULT_MAX_AGE_MS - HOUR_MS);
+    await fetched(50, DEFAULT_MAX_AGE_MS - 3 * HOUR_MS);
+    await store.flush();
+    await clock.run(2 * HOUR_MS);
+    await sweep(clock, () => heard.evicted.length > 0);
+    expect(heard.evicted.map(({ first, last, cause }) => [first, last, cause])).toEqual([[10, 10, "age"]]);
+    await clock.run(2 * HOUR_MS);
+    await sweep(clock, () => heard.evicted.length > 1);
+    expect(await store.ranges(TRACK)).toEqual([{ first: 70, last: 70 }]);
+  });
+
+  it("is never less than it was: a signer whose clock is ahead keeps nothing for longer", async () => {
+    const { store, clock, heard } = await open();
+    await put(store, 1, [0]);
+    store.seal(TRACK, 1, [new Uint8Array(8)], true, clock.now() + 1_000 * HOUR_MS);
+    await store.flush();
+    await clock.run(DEFAULT_MAX_AGE_MS + HOUR_MS);
+    await sweep(clock, () => heard.evicted.length > 0);
+    expect(await store.ranges(TRACK)).toEqual([]);
+  });
+});
+
 describe("the byte budget", () => {
   it("takes the oldest first, in small steps, tracks in step with each other", async () => {
     const budget = 3_000_000;

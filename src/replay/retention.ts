@@ -2,7 +2,7 @@
  * What goes, and when: oldest first, in small steps.
  *
  * Each track gives way from its lowest group up, so that its window stays one piece; among tracks the one whose lowest group was written
- * longest ago goes first, so audio and video of one broadcast, and broadcasts nobody watches any more, leave in order. A step is one
+ * longest ago, or was on longest ago where it was fetched later, goes first, so audio and video of one broadcast, and broadcasts nobody watches any more, leave in order. A step is one
  * short transaction: deleting a gigabyte at once would hold the database for 14 s (measured), and every write behind it.
  */
 import type { VarInt } from "../wire/varint.ts";
@@ -27,7 +27,7 @@ const MAX_BYTES_PER_STEP = 16 * 1024 * 1024;
 const STEP_SPAN_MS = 30_000;
 
 export interface EvictionGoal {
-  /** Groups written before this go. */
+  /** Groups written, or where they came late: on, before this go. */
   readonly writtenBeforeMs: number;
   /** More goes until at most this much is stored. */
   readonly maxBytes: number;

@@ -37,7 +37,7 @@ export interface TrackRow {
 export interface GroupRow {
   /** Its own id, so that rows can be read by the stretch. */
   readonly group: VarInt;
-  /** When it was last written to, ms since 1970 by the writer's clock. */
+  /** When it was last written to, ms since 1970 by the writer's clock; for a group that came late: when it was on. Its age counts from then. */
   writtenAtMs: number;
   /** Of its parts, evidence and row. */
   bytes: number;

@@ -92,8 +92,17 @@ export interface ReplayStoreEvents {
 /** A source that can also be written. Writes are batched and off the critical path: `put` never waits and never throws; failures come as events. */
 export interface ReplayStore extends GroupSource {
   put(track: TrackKey, object: Verified<MoqObject>, digest: Uint8Array): void;
-  /** Attaches what proves a group, and whether all of it is there. Replaces earlier evidence of the group. */
-  seal(track: TrackKey, group: VarInt, evidence: readonly Uint8Array[], complete: boolean): void;
+  /**
+   * Attaches what proves a group, and whether all of it is there. Replaces earlier evidence of the group. `playedAtMs`: when it was on, in ms since 1970, for a group that comes late; its
+   * age counts from then. Absent: from now.
+   */
+  seal(
+    track: TrackKey,
+    group: VarInt,
+    evidence: readonly Uint8Array[],
+    complete: boolean,
+    playedAtMs?: number,
+  ): void;
   /** Small values beside the groups: the catalog and its evidence, the viewer's position. */
   putMeta(key: string, value: Uint8Array): void;
   getMeta(key: string): Promise<Uint8Array | undefined>;

@@ -147,7 +147,8 @@ async function writeTrack(
     const bytesBefore = state.bytes;
     const wasEmpty = state.objects.length === 0;
     writeRecords(transaction, id, state, batch, payloads);
-    state.writtenAtMs = nowMs;
+    // A clock that is ahead of the signer's must not make a group younger than it is.
+    state.writtenAtMs = Math.min(nowMs, batch.playedAtMs ?? nowMs);
     track.bytes += state.bytes - bytesBefore;
     toldByTransaction(groups.put(toGroupRow(state), [id, idKey(batch.group)]));
     if (wasEmpty && state.objects.length > 0) appeared.push(batch);

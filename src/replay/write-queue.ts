@@ -40,6 +40,8 @@ export interface GroupBatch {
   /** Replaces the stored evidence; undefined leaves it. */
   readonly evidence: ArrayBuffer | undefined;
   readonly sealed: boolean | undefined;
+  /** When it was on, for a group that comes late. */
+  readonly playedAtMs: number | undefined;
   /** All ids of the group that were ever put here, in this batch or before; with `sealed`, what is not there then is lost. */
   readonly expected: readonly GroupRange[];
 }
@@ -73,6 +75,7 @@ interface Draft {
   readonly expected: GroupRange[];
   evidence: ArrayBuffer | undefined;
   sealed: boolean | undefined;
+  playedAtMs: number | undefined;
   bytes: number;
 }
 
@@ -116,11 +119,18 @@ export class WriteQueue {
     this.#grow(draft, draft.packer.byteLength - before);
   }
 
-  seal(track: TrackKey, group: VarInt, evidence: readonly Uint8Array[], complete: boolean): void {
+  seal(
+    track: TrackKey,
+    group: VarInt,
+    evidence: readonly Uint8Array[],
+    complete: boolean,
+    playedAtMs?: number,
+  ): void {
     const draft = this.#draft(track, group);
     const before = draft.evidence?.byteLength ?? 0;
     draft.evidence = packEvidence(evidence);
     draft.sealed = complete;
+    draft.playedAtMs = playedAtMs;
     this.#grow(draft, draft.evidence.byteLength - before);
   }
 
@@ -173,6 +183,7 @@ export class WriteQueue {
         expected: this.#expectedOf(key),
         evidence: undefined,
         sealed: undefined,
+        playedAtMs: undefined,
         bytes: GROUP_OVERHEAD_BYTES,
       };
       this.#drafts.set(key, draft);
@@ -255,7 +266,7 @@ export class WriteQueue {
   #take(draft: Draft): GroupBatch {
     this.#drafts.delete(draft.key);
     this.#draftBytes -= draft.bytes;
-    const { track, group, objects, expected, evidence, sealed } = draft;
+    const { track, group, objects, expected, evidence, sealed, playedAtMs } = draft;
     return {
       track,
       group,
@@ -264,6 +275,7 @@ export class WriteQueue {
       expected: [...expected],
       evidence,
       sealed,
+      playedAtMs,
     };
   }
 

@@ -29,6 +29,10 @@ export interface ClusterOptions {
   readonly named?: readonly string[];
   /** Media time per object; default 200. */
   readonly objectMs?: number;
+  /** Least media time per group; default 1000. One that the clip's length is no multiple of makes groups of two lengths. */
+  readonly groupMs?: number;
+  /** The signer publishes a track that lists when groups play. */
+  readonly timeline?: boolean;
   /** Media time 0; default: the last whole second. */
   readonly epochMs?: number;
   /** A clip, a file or a URL; default: the bundled clip. */
@@ -218,6 +222,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       String(epochMs),
       "--object-ms",
       String(objectMs),
+      ...(options.groupMs === undefined ? [] : ["--group-ms", String(options.groupMs)]),
       ...(options.input ? ["--input", options.input] : []),
     ];
     const keys = options.encryption && randomKeys(options.encryption.keys ?? 1);
@@ -228,6 +233,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       ...encrypted,
       ...["--broadcast", broadcast, "--publish-manifests", "--publish-chunks=false"],
       ...signing.flags,
+      ...(options.timeline ? ["--timeline"] : []),
       ...(options.twin ? signing.streamFlags : []),
     ];
     const twinPeer = options.twin ? manifestPeers.at(-1) : undefined;

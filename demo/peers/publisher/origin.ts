@@ -4,16 +4,18 @@
  * The same program is the signer (manifests, no chunks) and the chunk publisher (chunks, no manifests); they never talk to each other.
  */
 
-import { manifestTrackName } from "../../../src/catalog/build.ts";
+import { manifestTrackName, TIMELINE_TRACK_NAME } from "../../../src/catalog/build.ts";
 import { CATALOG_TRACK_NAME } from "../../../src/catalog/types.ts";
 import type { Clock } from "../../../src/clock.ts";
 import { broadcastCatalog } from "../../../src/publish/broadcast-catalog.ts";
 import { type ScheduledObject, scheduleBroadcast } from "../../../src/publish/broadcast-schedule.ts";
+import { TICKS_PER_MS } from "../../../src/publish/clip.ts";
 import { BroadcastEncryption, type EncryptionPlan } from "../../../src/publish/encryption.ts";
 import { type CachedGroup, GroupCache } from "../../../src/publish/group-cache.ts";
 import type { CutObject, GroupCutter } from "../../../src/publish/group-cutter.ts";
 import { generateStreamId, type SignedManifest, TrackSigner } from "../../../src/publish/signer.ts";
 import { CatalogSigner } from "../../../src/publish/signer-catalog.ts";
+import { TimelineWriter } from "../../../src/publish/timeline-writer.ts";
 import { TrackServer } from "../../../src/publish/track-server.ts";
 import type { RequestHandlers } from "../../../src/transport/connection.ts";
 import type { SealedObject } from "../../../src/trust/secure-objects/object-cipher.ts";
@@ -45,6 +47,8 @@ export interface OriginOptions {
   readonly signerKeys: SignerKeys | undefined;
   /** The stream to sign for; absent: a new one. */
   readonly streamId?: Uint8Array | undefined;
+  /** Publish a track that lists when groups play, beside the manifests. */
+  readonly timeline?: boolean;
   /** Encrypts the media tracks; absent: they go out as they are. */
   readonly encryption?: EncryptionPlan | undefined;
 }
@@ -57,6 +61,7 @@ export class Origin {
   readonly #encryption: BroadcastEncryption | undefined;
   readonly #catalog: Uint8Array<ArrayBuffer>;
   readonly #catalogSigner: CatalogSigner | undefined;
+  readonly #timeline: TimelineWriter | undefined;
   #cancelCatalog: (() => void) | undefined;
 
   constructor(options: OriginOptions) {
@@ -65,6 +70,7 @@ export class Origin {
     if (options.encryption) this.#encryption = new BroadcastEncryption(this.namespace, options.encryption);
     this.#catalog = broadcastCatalog(options.cutter, {
       epochMs: options.epochMs,
+      timeline: options.timeline ?? false,
       ...(this.#encryption && { encryption: this.#encryption.described }),
     });
     if (options.chunks) {
@@ -80,6 +86,11 @@ export class Origin {
       const streamId = options.streamId ?? generateStreamId();
       for (const { clipTrack } of options.cutter.tracks) {
         this.#signers.set(clipTrack.name, this.#signer(clipTrack.name, keys, streamId));
+      }
+      if (options.timeline) {
+        this.#timeline = new TimelineWriter(options.clock);
+        this.#serve(TIMELINE_TRACK_NAME, new GroupCache());
+        this.#signers.set(TIMELINE_TRACK_NAME, this.#signer(TIMELINE_TRACK_NAME, keys, streamId));
       }
       this.#serve(CATALOG_TRACK_NAME, new GroupCache());
       this.#serve(manifestTrackName(CATALOG_TRACK_NAME), new GroupCache());
@@ -154,10 +165,26 @@ export class Origin {
     // The signature is under way while the chunk goes out; neither waits for the other.
     const signed = this.#signers.get(object.trackName)?.add({ ...object, object: object.objectId });
     void signed;
+    this.#list(cut);
     const server = this.#options.chunks ? this.#server(object.trackName) : undefined;
     if (!server) return;
     server.publish(asMoqObject(object.group, object), FLAGS);
     if (object.last) server.endSubgroup(object.group, 0, { clean: true, endOfGroup: true });
+  }
+
+  /** The leading track's groups are listed as they begin. */
+  #list({ trackName, group, objectId: object, mediaStartTicks }: ScheduledObject): void {
+    const { cutter, epochMs } = this.#options;
+    if (object !== 0 || trackName !== cutter.leading?.clipTrack.name) return;
+    const mediaMs = Math.floor(mediaStartTicks / TICKS_PER_MS);
+    const listed = this.#timeline?.add({ mediaMs, group, object, wallclockMs: epochMs + mediaMs });
+    const server = listed && this.#server(TIMELINE_TRACK_NAME);
+    if (!server) return;
+    void this.#signers.get(TIMELINE_TRACK_NAME)?.add(listed);
+    const { largest } = server.cache;
+    if (largest !== undefined && largest.group !== listed.group)
+      server.endSubgroup(largest.group, 0, { clean: true, endOfGroup: true });
+    server.publish({ ...plain(listed.group, listed.object), payload: listed.payload }, FLAGS);
   }
 
   async #publishCatalog(signer: CatalogSigner): Promise<void> {

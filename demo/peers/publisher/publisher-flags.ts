@@ -12,9 +12,11 @@ export interface PublisherFlags {
   readonly broadcast: readonly string[];
   readonly epochMs: number;
   readonly objectMs: number;
+  readonly groupMs: number;
   readonly input: string | undefined;
   readonly publishManifests: boolean;
   readonly publishChunks: boolean;
+  readonly timeline: boolean;
   /** 32 bytes, when manifests are published. */
   readonly seed: Uint8Array | undefined;
   /** Statements of roots about that key, hex. */
@@ -38,9 +40,11 @@ export const PUBLISHER_USAGE = `Publishes a looped clip as a MoQ broadcast: its 
   --broadcast NAME             namespace, fields joined by "/"            (countersign/demo)
   --epoch MS                   wall clock of media time 0, ms since 1970; signer and publishers share it
   --object-ms MS               media time per object                      (200)
+  --group-ms MS                least media time per group                 (1000)
   --input FILE                 a media file                               (the bundled clip)
   --publish-manifests[=BOOL]   sign and publish manifests and the catalog (false)
   --publish-chunks[=BOOL]      publish media                              (true)
+  --timeline[=BOOL]            with the manifests, a track that lists when groups play (false)
   --seed FILE                  the signer's Ed25519 seed, 64 hex digits
   --delegation HEX             a root's word for that key, may be repeated
   --stream-id HEX              the stream to sign for, 32 hex digits      (a new one)
@@ -99,16 +103,18 @@ function encryptionOf(
 /** Throws Error with a sentence that names the flag. */
 export function parsePublisherFlags(args: readonly string[]): PublisherFlags {
   const { values } = parseArgs({
-    args: withValues(args, ["--publish-manifests", "--publish-chunks"]),
+    args: withValues(args, ["--publish-manifests", "--publish-chunks", "--timeline"]),
     options: {
       relay: { type: "string" },
       "cert-hash": { type: "string", multiple: true, default: [] },
       broadcast: { type: "string", default: "countersign/demo" },
       epoch: { type: "string" },
       "object-ms": { type: "string", default: "200" },
+      "group-ms": { type: "string", default: "1000" },
       input: { type: "string" },
       "publish-manifests": { type: "string", default: "false" },
       "publish-chunks": { type: "string", default: "true" },
+      timeline: { type: "string", default: "false" },
       seed: { type: "string" },
       delegation: { type: "string", multiple: true, default: [] },
       "stream-id": { type: "string" },
@@ -132,9 +138,11 @@ export function parsePublisherFlags(args: readonly string[]): PublisherFlags {
     broadcast: values.broadcast.split("/"),
     epochMs: whole("epoch", values.epoch),
     objectMs: whole("object-ms", values["object-ms"]),
+    groupMs: whole("group-ms", values["group-ms"]),
     input: values.input,
     publishManifests,
     publishChunks: flag("publish-chunks", values["publish-chunks"]),
+    timeline: flag("timeline", values.timeline),
     seed:
       values.seed === undefined
         ? undefined

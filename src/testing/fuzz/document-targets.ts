@@ -9,6 +9,7 @@ import {
   mediaTracks,
   timelineTracksFor,
 } from "../../catalog/lookup.ts";
+import { encodeMediaTimeline, parseMediaTimeline } from "../../catalog/media-timeline.ts";
 import { parseCatalog, parseDelta } from "../../catalog/parse.ts";
 import type { Catalog } from "../../catalog/types.ts";
 import { type CborValue, decodeCbor } from "../../trust/cbor.ts";
@@ -315,6 +316,25 @@ const catalogs: FuzzTarget = {
   },
 };
 
+const TIMELINE = encodeMediaTimeline(
+  [0, 1200, 2400, 2800].map((mediaMs, group) => ({
+    mediaMs,
+    group,
+    object: 0,
+    wallclockMs: 1_800_000_000_000,
+  })),
+);
+
+const timelines: FuzzTarget = {
+  name: "media timelines",
+  run(chance) {
+    const bytes = chance.maybe()
+      ? mutate(chance, TIMELINE, [TIMELINE])
+      : utf8Encode(JSON.stringify(withWrongTypes(chance, JSON.parse(new TextDecoder().decode(TIMELINE)))));
+    judge(() => parseMediaTimeline(bytes), ["timeline-unusable"]);
+  },
+};
+
 export const documentTargets: readonly FuzzTarget[] = [
   cbor,
   manifests,
@@ -322,4 +342,5 @@ export const documentTargets: readonly FuzzTarget[] = [
   envelopes,
   secureObjects,
   catalogs,
+  timelines,
 ];
