@@ -305,6 +305,20 @@ describe("a viewer", () => {
   );
 
   test(
+    "who goes back to where only the sound lacks is not left standing there",
+    async () => {
+      const { video, player } = play({ objectMs: 200, lose: ["audio:3:0"] });
+      await until(() => (player.positionMs ?? 0) > 500_006_000);
+      player.seekToMediaTime(500_003_500);
+      await until(() => !video.seeking && player.positionMs! < 500_005_000);
+      const { totalVideoFrames } = video.getVideoPlaybackQuality();
+      await until(() => player.positionMs! > 500_005_000);
+      expect(video.getVideoPlaybackQuality().totalVideoFrames).toBeGreaterThan(totalVideoFrames + 5);
+    },
+    2 * PATIENCE_MS,
+  );
+
+  test(
     "who asks for what is not there gets range-unavailable",
     async () => {
       const { player } = play({ objectMs: 200 });
