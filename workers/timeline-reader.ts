@@ -147,9 +147,11 @@ export class TimelineReader {
     const { store } = this.#options;
     if (!store) return;
     // The store tells of its own troubles; without what it kept, times come from the network or are learnt.
-    const documents = await readTimeline(store, this.#identity()).catch(() => undefined);
+    const kept = (await readTimeline(store, this.#identity()).catch(() => undefined)) ?? [];
     if (this.#closed || this.#documents.length > 0) return;
-    this.#orRefuse(() => documents?.forEach((document, index) => this.#list(document, index === 0)));
+    this.#orRefuse(() => {
+      for (const [index, document] of kept.entries()) this.#list(document, index === 0);
+    });
   }
 
   #identity() {
