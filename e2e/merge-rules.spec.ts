@@ -85,9 +85,9 @@ test.describe("several origins of one track", { tag: "@merge" }, () => {
     stage,
     blank,
   }) => {
-    const on = await stage({ r: 10 });
-    await on.act({ do: "join", who: "a", at: "r" });
-    await on.watch(blank, ["r"]);
+    const on = await stage({ r: 10, s: 10 });
+    await on.act({ do: "join", who: "a", at: "r" }, { do: "join", who: "b at s", at: "s" });
+    await on.watch(blank, ["r", "s"]);
     for (let group = 0; group < 4; group++) await on.air(["a"], group);
     await on.act(
       { do: "arrived", at: "r", objects: 4 * OBJECTS },
@@ -95,25 +95,31 @@ test.describe("several origins of one track", { tag: "@merge" }, () => {
       { do: "join", who: "b", at: "r" },
       { do: "read", who: "b" },
     );
-    for (let group = 0; group < 6; group++) await on.air(["b"], group);
-    expectOnce(await received(blank, 6 * OBJECTS), 1, groups(0, 5));
+    // Against the relay's memory, and, by way of another relay, against the client's.
+    for (let group = 0; group < 6; group++) await on.air(["b", "b at s"], group);
+    expectOnce(await received(blank, 2 * 6 * OBJECTS), 2, groups(0, 5));
   });
 
   test("one of which lags further than the relay's cache: nothing of it comes twice", async ({
     stage,
     blank,
   }) => {
-    const on = await stage({ r: 3 });
-    await on.act({ do: "join", who: "a", at: "r" }, { do: "join", who: "b", at: "r" });
-    await on.watch(blank, ["r"]);
+    const on = await stage({ r: 3, s: 3 });
+    await on.act(
+      { do: "join", who: "a", at: "r" },
+      { do: "join", who: "b", at: "r" },
+      { do: "join", who: "b at s", at: "s" },
+    );
+    await on.watch(blank, ["r", "s"]);
     await on.act({ do: "read", who: "a" }, { do: "read", who: "b" });
     for (let group = 0; group < 40; group++) {
       await on.air(["a"], group);
       // In step, as a publisher is with its clock: a stream that waits for 40 others would be another test.
       await on.act({ do: "arrived", at: "r", objects: (group + 1) * OBJECTS });
     }
-    for (let group = 0; group < 41; group++) await on.air(["b"], group);
-    expectOnce(await received(blank, 41 * OBJECTS), 1, groups(0, 40));
+    // To the relay, and by way of another one to the client, which has no cache.
+    for (let group = 0; group < 41; group++) await on.air(["b", "b at s"], group);
+    expectOnce(await received(blank, 2 * 41 * OBJECTS), 2, groups(0, 40));
   });
 
   test("one of which dies in mid-group, and one that refuses: the stream goes on, for every subscriber", async ({
@@ -231,22 +237,29 @@ test.describe("several origins of one track", { tag: "@merge" }, () => {
     stage,
     blank,
   }) => {
-    const on = await stage({ r: 60 });
-    await on.act({ do: "join", who: "a", at: "r" }, { do: "join", who: "b", at: "r" });
-    await on.watch(blank, ["r"]);
-    await on.act({ do: "read", who: "a" }, { do: "read", who: "b" });
+    const on = await stage({ r: 60, s: 60 });
+    await on.act(
+      { do: "join", who: "a", at: "r" },
+      { do: "join", who: "b", at: "r" },
+      { do: "join", who: "b at s", at: "s" },
+    );
+    await on.watch(blank, ["r", "s"]);
+    await on.act({ do: "read", who: "a" }, { do: "read", who: "b" }, { do: "read", who: "b at s" });
+    const late = ["b", "b at s"];
     // Group 0 stays open, so that no ended stream stands in the way.
     await on.act({ do: "put", by: ["a"], group: 0, objects: [0] }, { do: "arrived", at: "r", objects: 1 });
     for (let group = 1; group <= 31; group++) await on.air(["a"], group);
-    await on.act(
-      { do: "arrived", at: "r", objects: 1 + 31 * OBJECTS },
-      { do: "put", by: ["b"], group: 0, objects: [1] },
-      { do: "arrived", at: "r", objects: 2 + 31 * OBJECTS },
-    );
+    await received(blank, 1 + 31 * OBJECTS);
+    await on.act({ do: "put", by: late, group: 0, objects: [1] });
+    await received(blank, 3 + 31 * OBJECTS);
     await on.air(["a"], 32);
-    await on.act({ do: "arrived", at: "r", objects: 2 + 32 * OBJECTS });
-    await on.act({ do: "put", by: ["b"], group: 0, objects: [2] });
-    expectOnce(await received(blank, 2 + 32 * OBJECTS), 1, ["0/0", "0/1", ...groups(1, 32)]);
+    await received(blank, 3 + 32 * OBJECTS);
+    await on.act({ do: "put", by: late, group: 0, objects: [2] });
+    const { received: all, delivered } = await received(blank, 4 + 32 * OBJECTS);
+    const passedOn = ["0/0", "0/1", ...groups(1, 32)];
+    // Relay s has seen nothing but these: to it group 0 is the newest.
+    expect(sorted(all)).toEqual(sorted([...passedOn.map((each) => `0 ${each}`), "1 0/1", "1 0/2"]));
+    expect(sorted(delivered)).toEqual(sorted(passedOn));
   });
 
   test("whose ids need all 64 bits: told apart, in order, once", async ({ stage, blank }) => {
