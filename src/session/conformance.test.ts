@@ -243,3 +243,61 @@ describe("what may come where (§10)", () => {
     expect(bench.closing).toMatchObject({ code: sessionErrors["protocol-violation"], section: "§10.5" });
   });
 });
+
+describe("what we say on the stream of a prefix (§6, §10.18)", () => {
+  const suffix = namespaceOf("live");
+  const accepted = { type: "request-ok", parameters: {}, trackProperties: [] } as const;
+
+  test("§10.18: NAMESPACE_DONE is sent behind its NAMESPACE only, and each of them once", () => {
+    const bench = new Bench("server");
+    const stream = bench.peerRequest({ type: "subscribe-namespace", prefix: namespaceOf("example.com") });
+    bench.do({ type: "respond", stream, response: accepted });
+    for (const type of [
+      "unannounce",
+      "announce",
+      "announce",
+      "unannounce",
+      "unannounce",
+      "announce",
+    ] as const)
+      bench.do({ type, stream, suffix });
+    expect(bench.all("send").map(({ message }) => message.type)).toEqual([
+      "request-ok",
+      "namespace",
+      "namespace-done",
+      "namespace",
+    ]);
+  });
+
+  test("§10.9.2: after a change of the prefix everything is listed anew", () => {
+    const bench = new Bench("server");
+    const stream = bench.peerRequest({ type: "subscribe-namespace", prefix: namespaceOf("example.com") });
+    bench.do({ type: "respond", stream, response: accepted });
+    bench.do({ type: "announce", stream, suffix });
+    const parameters = { trackNamespacePrefix: namespaceOf("other.test") };
+    bench.says(stream, { type: "request-update", requestId: bench.nextPeerId, parameters });
+    bench.do({ type: "answer-update", stream, parameters: {} });
+    bench.do({ type: "unannounce", stream, suffix });
+    expect(bench.sent(stream)).toMatchObject({ type: "request-ok" });
+    bench.do({ type: "announce", stream, suffix });
+    expect(bench.sent(stream)).toEqual({ type: "namespace", suffix });
+  });
+
+  test("§6.1: no PUBLISH of a track after its PUBLISH_BLOCKED, until the peer asks for tracks anew", () => {
+    const bench = new Bench("server");
+    const ask = () => {
+      const stream = bench.peerRequest({ type: "subscribe-tracks", prefix: namespaceOf("example.com") });
+      bench.do({ type: "respond", stream, response: accepted });
+      return stream;
+    };
+    const offer = (track = video) =>
+      bench.open({ type: "publish", track, parameters: {}, trackProperties: [] });
+    const asked = ask();
+    bench.do({ type: "blocked", stream: asked, suffix, name: video.name });
+    expect(bench.ended(offer())).toMatchObject([{ end: { error: { code: "invalid-options" } } }]);
+    expect(bench.ended(offer(audio))).toEqual([]);
+    bench.do({ type: "request-cancelled", stream: asked, code: 0 });
+    ask();
+    expect(bench.ended(offer())).toEqual([]);
+  });
+});

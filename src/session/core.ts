@@ -69,6 +69,8 @@ export interface RequestState {
   subscriber?: SubscriberState;
   /** SUBSCRIBE_NAMESPACE of ours: what the peer has told, by key. */
   readonly namespaces: Map<string, Namespace>;
+  /** SUBSCRIBE_NAMESPACE of the peer: the suffixes we have listed. SUBSCRIBE_TRACKS: the tracks we have called blocked. By key, as many as our application names. */
+  readonly told: Set<string>;
   /** SUBSCRIBE_NAMESPACE and SUBSCRIBE_TRACKS: the prefix in force. */
   prefix: Namespace | undefined;
   /** FETCH of ours: both have to come before it is over. */
@@ -143,6 +145,7 @@ export class SessionCore {
       goawaySent: false,
       peerFinished: false,
       namespaces: new Map(),
+      told: new Set(),
       prefix: "prefix" in message ? message.prefix : undefined,
       fetchDataStarted: false,
       fetchDataEnded: false,

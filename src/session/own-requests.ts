@@ -15,6 +15,7 @@ import { addVarInt } from "../wire/varint.ts";
 import { type RequestState, type SessionCore, trackOfRequest } from "./core.ts";
 import { endsBefore, resolveFilter, UNFILTERED } from "./filters.ts";
 import { MAX_NAMESPACES_PER_REQUEST } from "./limits.ts";
+import { isBlocked } from "./listings.ts";
 import { isRefusedNamespace } from "./namespaces.ts";
 import { hasMandatoryProperty } from "./properties.ts";
 import { filtersNotTaken } from "./range-filters.ts";
@@ -75,6 +76,12 @@ function whyNot(core: SessionCore, body: RequestBody): CountersignError | undefi
         hint: "Begin the namespace with a name of your own, such as your domain.",
       },
     );
+  }
+  if (body.type === "publish" && isBlocked(core, body.track)) {
+    return new CountersignError("invalid-options", "The peer was told that this track cannot be published.", {
+      section: "draft-ietf-moq-transport-18 §6.1",
+      hint: "The peer can subscribe to it.",
+    });
   }
   if (body.type === "subscribe" || body.type === "publish") {
     const table = core.roleTable({ ours: true, message: body as RequestMessage });

@@ -19,6 +19,7 @@ import type { VarInt } from "../wire/varint.ts";
 import { onControlMessage, onGoaway, ownSetup, sendGoaway } from "./control.ts";
 import { CANCELLED, SessionCore, type SessionOptions } from "./core.ts";
 import { onCancelled, onData, onDone, onFinished, onTimer, sendDone } from "./endings.ts";
+import { tellOfPrefix } from "./listings.ts";
 import { onAnswer, onNamespace, open } from "./own-requests.ts";
 import { admit, releaseJoins, respond } from "./peer-requests.ts";
 import type {
@@ -174,7 +175,7 @@ function dispatch(core: SessionCore, input: SessionInput): void {
     case "announce":
     case "unannounce":
     case "blocked":
-      announce(core, input);
+      tellOfPrefix(core, input);
       break;
     case "done":
       sendDone(core, input);
@@ -248,18 +249,4 @@ function onRequestMessage(core: SessionCore, stream: StreamHandle, message: Cont
     default:
       throw violation("§10", `${message.type} may not come later on a request stream.`);
   }
-}
-
-function announce(
-  core: SessionCore,
-  input: Extract<SessionInput, { type: "announce" | "unannounce" | "blocked" }>,
-): void {
-  const request = core.requests.get(input.stream);
-  if (!request || request.ours || request.phase !== "established") return;
-  const { suffix } = input;
-  const message: ControlMessage =
-    input.type === "blocked"
-      ? { type: "publish-blocked", suffix, name: input.name }
-      : { type: input.type === "announce" ? "namespace" : "namespace-done", suffix };
-  core.act({ type: "send", stream: input.stream, message });
 }

@@ -81,7 +81,11 @@ export function answerUpdate(core: SessionCore, stream: StreamHandle, parameters
 }
 
 function applyUpdate(request: RequestState, update: Parameters, answer: Parameters): void {
-  if (update.trackNamespacePrefix) request.prefix = update.trackNamespacePrefix;
+  if (update.trackNamespacePrefix) {
+    request.prefix = update.trackNamespacePrefix;
+    // §10.9.2: what we listed was relative to the old one.
+    request.told.clear();
+  }
   const { publisher } = request;
   if (!publisher) return;
   const resumed = !publisher.forward && update.forward === true;

@@ -209,6 +209,7 @@ export interface IncomingPublish {
   readonly largest: Location | undefined;
   readonly parameters: Parameters;
   readonly trackProperties: readonly KeyValue[];
+  /** Throws "invalid-options" for NEW_GROUP_REQUEST of a track without DYNAMIC_GROUPS (§10.2.13); it can be answered again then. */
   accept(sink: ObjectSink, parameters?: Parameters): Subscription;
   reject(rejection: Rejection): void;
 }

@@ -20,7 +20,7 @@ import { fetchWriter, StreamWriter, sendOrder } from "./data-writers.ts";
 import { deferred } from "./deferred.ts";
 import type { Host, RequestObserver } from "./host.ts";
 import { MAX_QUEUED_CONTROL_BYTES } from "./limits.ts";
-import { inclusiveEnd, ReceivedTrack } from "./own-requests.ts";
+import { hasDynamicGroups, inclusiveEnd, noDynamicGroups, ReceivedTrack } from "./own-requests.ts";
 import { PublishedTrackState } from "./published-track.ts";
 import { notServed } from "./serving.ts";
 import { handled, streamErrorReason } from "./stream-errors.ts";
@@ -212,6 +212,7 @@ function publish({ host, stream, handlers, use, reject }: Context, message: Publ
     trackProperties,
     reject,
     accept(sink, answer = {}) {
+      if (answer.newGroupRequest !== undefined && !hasDynamicGroups(trackProperties)) throw noDynamicGroups();
       const received = new ReceivedTrack(host, stream, track, sink);
       use(received);
       host.handle({

@@ -132,12 +132,8 @@ export class ReceivedTrack implements RequestObserver {
     if (this.#over) {
       return handled(Promise.reject(new CountersignError("session-closed", "The subscription is over.")));
     }
-    if (parameters.newGroupRequest !== undefined && !this.#dynamicGroups) {
-      const error = new CountersignError("invalid-options", "This track does not start groups on request.", {
-        section: "draft-ietf-moq-transport-18 §10.2.13",
-      });
-      return handled(Promise.reject(error));
-    }
+    if (parameters.newGroupRequest !== undefined && !this.#dynamicGroups)
+      return handled(Promise.reject(noDynamicGroups()));
     const answered = this.#updates.add();
     this.#host.handle({ type: "update", stream: this.#stream, parameters });
     return answered;
@@ -175,8 +171,15 @@ export class ReceivedTrack implements RequestObserver {
   }
 }
 
+/** §10.2.13: NEW_GROUP_REQUEST may not be sent for such a track. */
+export function noDynamicGroups(): CountersignError {
+  return new CountersignError("invalid-options", "This track does not start groups on request.", {
+    section: "draft-ietf-moq-transport-18 §10.2.13",
+  });
+}
+
 /** §12.7: properties are looked for in the immutable ones as well. */
-function hasDynamicGroups(properties: readonly KeyValue[]): boolean {
+export function hasDynamicGroups(properties: readonly KeyValue[]): boolean {
   return properties.some(({ type, value }) => {
     if (type === propertyTypes.dynamicGroups) return value === 1;
     return (

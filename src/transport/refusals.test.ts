@@ -1,7 +1,7 @@
 /** What a peer says when it refuses or moves a single request reaches whoever asked. */
 import { expect, test } from "vitest";
 import { CountersignError } from "../errors.ts";
-import { broadcast, pair, recorder, video } from "../testing/conversation.ts";
+import { broadcast, pair, recorder, upload, video } from "../testing/conversation.ts";
 import { settle } from "../testing/fake-clock.ts";
 import { requestErrors } from "../wire/codes.ts";
 import { encodeProperties, propertyTypes } from "../wire/properties.ts";
@@ -93,4 +93,23 @@ test("§10.2.13: a new group is not asked for by an update of a track that does 
   await ask(2);
   await ask(3);
   expect(asked).toEqual([2, 3]);
+});
+
+test("§10.2.13: nor by PUBLISH_OK, which can be said without it then", async () => {
+  const dynamic = [{ type: propertyTypes.dynamicGroups, value: 1 }];
+  const refused: unknown[] = [];
+  const { client } = await pair({
+    publish: (request) => {
+      try {
+        request.accept(recorder().sink, { newGroupRequest: 0 });
+      } catch (thrown) {
+        refused.push(thrown);
+        request.accept(recorder().sink);
+      }
+    },
+  });
+  await client.publish(video, {});
+  expect(refused).toMatchObject([{ code: "invalid-options" }]);
+  await client.publish(upload, { trackProperties: dynamic });
+  expect(refused).toHaveLength(1);
 });
