@@ -29,6 +29,9 @@ export const LINGER_MS = 30_000;
 /** How long a subscriber waits for the track to be joined upstream, the dialing of an origin included, before it is accepted or refused with what there is. */
 const JOIN_TIMEOUT_MS = 3000;
 
+/** The longest that a subscriber's RENDEZVOUS_TIMEOUT is honoured: long enough for a broadcast that begins on the hour, and no longer than an idle session lives. */
+export const MAX_RENDEZVOUS_MS = 30_000;
+
 export interface RelayTrackOptions {
   readonly track: FullTrackName;
   readonly clock: Clock;
@@ -143,14 +146,19 @@ export class RelayTrack {
   async subscribe(request: IncomingSubscribe): Promise<void> {
     await this.#ready();
     // An established upstream is what SUBSCRIBE_OK promises (draft-18 §9.5), and a warm cache is none. Files are: what they hold is served as an original publisher would.
-    if (this.#upstreams.isServed || (this.#kept !== undefined && this.largest !== undefined))
-      this.#server.subscribe(request);
-    else
+    const isServable = () =>
+      this.#upstreams.isServed || (this.#kept !== undefined && this.largest !== undefined);
+    // §10.2.6: who says so would rather wait for a publisher than hear that there is none.
+    const patienceMs = Math.min(Number(request.parameters.rendezvousTimeoutMs ?? 0), MAX_RENDEZVOUS_MS);
+    if (patienceMs > 0) await this.#until(isServable, patienceMs);
+    if (isServable()) this.#server.subscribe(request);
+    else {
       request.reject({
-        errorCode: requestErrors["does-not-exist"],
+        errorCode: requestErrors[patienceMs > 0 ? "timeout" : "does-not-exist"],
         reason: "no publisher has this track",
         retryAfterMs: RETRY_MS,
       });
+    }
   }
 
   /** Offers the track with PUBLISH to a peer that asked for such. Rejects when it is declined. */
@@ -192,11 +200,11 @@ export class RelayTrack {
     this.#cancelLinger = undefined;
     if (this.#server.subscribers === 0) this.#linger();
     this.#upstreams.want();
-    await this.#joined();
+    await this.#until(() => this.#upstreams.isSettled, JOIN_TIMEOUT_MS);
   }
 
-  /** Resolves when something feeds the track, when nothing is left to wait for, or when it takes too long. */
-  #joined(): Promise<void> {
+  /** Resolves when it is so, when the time is over, or when the track is closed. Looks whenever something changed among those who serve. */
+  #until(isSo: () => boolean, timeoutMs: number): Promise<void> {
     return new Promise((resolve) => {
       const finish = (): void => {
         this.#waiting.delete(check);
@@ -204,9 +212,9 @@ export class RelayTrack {
         resolve();
       };
       const check = (): void => {
-        if (this.#closed || this.#upstreams.isSettled) finish();
+        if (this.#closed || isSo()) finish();
       };
-      const cancel = this.#options.clock.setTimer(JOIN_TIMEOUT_MS, finish);
+      const cancel = this.#options.clock.setTimer(timeoutMs, finish);
       this.#waiting.add(check);
       check();
     });
@@ -215,7 +223,12 @@ export class RelayTrack {
   #linger(): void {
     this.#cancelLinger?.();
     this.#cancelLinger = this.#options.clock.setTimer(this.#options.lingerMs ?? LINGER_MS, () => {
-      if (this.#server.subscribers > 0 || this.#waiting.size > 0) return;
+      if (this.#server.subscribers > 0) return;
+      if (this.#waiting.size > 0) {
+        // Who waits may yet be refused, and then nobody would ask again.
+        this.#linger();
+        return;
+      }
       if (this.#kept !== undefined && this.#upstreams.isServedHere) {
         // An archive must not have holes because nobody watched for a while.
         this.#linger();
