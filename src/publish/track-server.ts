@@ -5,6 +5,7 @@
  * implementation of what a peer on the other side sees.
  */
 import type { IncomingFetch, IncomingSubscribe, PublishedTrack } from "../transport/connection.ts";
+import type { KeyValue } from "../wire/messages.ts";
 import type { FullTrackName, Location } from "../wire/names.ts";
 import type { MoqObject } from "../wire/objects.ts";
 import { addVarInt, compareVarInt, MAX_VARINT, subVarInt, type VarInt } from "../wire/varint.ts";
@@ -51,6 +52,8 @@ export class TrackServer {
   /** Ascending: the newest groups, at most {@link LIVE_GROUPS}. */
   readonly #live: VarInt[] = [];
   #objectsSent = 0;
+  /** Track Properties (draft-18 §2.5), for every answer. A relay learns them from upstream, and before anybody is answered. */
+  properties: readonly KeyValue[] = [];
   /** Told when the number of subscribers changes. */
   onSubscribers: ((count: number) => void) | undefined;
 
@@ -91,7 +94,13 @@ export class TrackServer {
 
   subscribe(request: IncomingSubscribe): void {
     const largest = this.cache.largest;
-    this.attach(request.accept({ ...(largest && { largest }), largestNow: () => this.cache.largest }));
+    this.attach(
+      request.accept({
+        ...(largest && { largest }),
+        largestNow: () => this.cache.largest,
+        trackProperties: this.properties,
+      }),
+    );
   }
 
   /** Sends what is published from now on to this subscriber, however the subscription came about. */
@@ -132,7 +141,7 @@ export class TrackServer {
       return;
     }
     const end = clampEnd(request.end, largest);
-    const writer = await request.accept({ end, endOfTrack: false });
+    const writer = await request.accept({ end, endOfTrack: false, trackProperties: this.properties });
     let cancelled = false;
     void writer.cancelled.then(() => {
       cancelled = true;

@@ -175,7 +175,11 @@ export interface IncomingFetch {
   readonly end: { readonly group: VarInt; readonly object?: VarInt };
   readonly parameters: Parameters;
   readonly cancelled: Promise<void>;
-  accept(answer: { end: { group: VarInt; object?: VarInt }; endOfTrack: boolean }): Promise<FetchWriter>;
+  accept(answer: {
+    end: { group: VarInt; object?: VarInt };
+    endOfTrack: boolean;
+    trackProperties?: readonly KeyValue[];
+  }): Promise<FetchWriter>;
   reject(rejection: Rejection): void;
 }
 
@@ -218,7 +222,9 @@ export interface IncomingPublish {
 export interface RequestHandlers {
   subscribe?(request: IncomingSubscribe): void;
   fetch?(request: IncomingFetch): void;
-  trackStatus?(track: FullTrackName): Promise<{ largest?: Location } | Rejection>;
+  trackStatus?(
+    track: FullTrackName,
+  ): Promise<{ largest?: Location; trackProperties?: readonly KeyValue[] } | Rejection>;
   publishNamespace?(request: IncomingNamespace): void;
   subscribeNamespace?(request: IncomingSubscribeNamespace): void;
   subscribeTracks?(request: IncomingPrefix): void;

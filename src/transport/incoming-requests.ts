@@ -152,12 +152,12 @@ function fetch(
     parameters,
     cancelled,
     reject,
-    async accept({ end, endOfTrack }): Promise<FetchWriter> {
+    async accept({ end, endOfTrack, trackProperties = [] }): Promise<FetchWriter> {
       const wireEnd = { group: end.group, object: end.object === undefined ? 0 : addVarInt(end.object, 1) };
       host.handle({
         type: "respond",
         stream,
-        response: { type: "fetch-ok", endOfTrack, end: wireEnd, parameters: {}, trackProperties: [] },
+        response: { type: "fetch-ok", endOfTrack, end: wireEnd, parameters: {}, trackProperties },
       });
       let over = false;
       let onOver = () => {
@@ -238,7 +238,7 @@ function trackStatus({ host, stream, handlers, reject }: Context, message: Track
           response: {
             type: "request-ok",
             parameters: answer.largest ? { largestObject: answer.largest } : {},
-            trackProperties: [],
+            trackProperties: answer.trackProperties ?? [],
           },
         });
       }

@@ -15,6 +15,7 @@ import type {
   IncomingSubscribe,
 } from "../../../src/transport/connection.ts";
 import { publishDoneCodes, requestErrors } from "../../../src/wire/codes.ts";
+import type { KeyValue } from "../../../src/wire/messages.ts";
 import { type FullTrackName, type Location, trackKey } from "../../../src/wire/names.ts";
 import type { MoqObject } from "../../../src/wire/objects.ts";
 import { compareVarInt, type VarInt } from "../../../src/wire/varint.ts";
@@ -86,6 +87,7 @@ export class RelayTrack {
       merger: this.#merger,
       ...(options.lookUp && { lookUp: options.lookUp }),
       largest: () => cache.largest,
+      properties: (properties) => this.#learn(properties),
       caughtUp: (first, until) => this.#caughtUp(first, until),
       changed: () => {
         for (const check of [...this.#waiting]) check();
@@ -128,6 +130,10 @@ export class RelayTrack {
     return this.#server.cache.largest;
   }
 
+  get properties(): readonly KeyValue[] {
+    return this.#server.properties;
+  }
+
   /** A publisher of this track's namespace is there. Asked at once when somebody wants the track. */
   addPublisher(source: SourceId, connection: Connection): void {
     this.#upstreams.addPublisher(source, connection);
@@ -163,8 +169,8 @@ export class RelayTrack {
 
   /** Offers the track with PUBLISH to a peer that asked for such. Rejects when it is declined. */
   async offerTo(connection: Connection): Promise<void> {
-    const { largest } = this;
-    const published = await connection.publish(this.name, { ...(largest && { largest }) });
+    const { largest, properties: trackProperties } = this;
+    const published = await connection.publish(this.name, { trackProperties, ...(largest && { largest }) });
     this.#upstreams.want();
     this.#cancelLinger?.();
     this.#server.attach(published);
@@ -240,6 +246,16 @@ export class RelayTrack {
   }
 
   // ---- what of it is here ----
+
+  /** §9.6: they are passed on as they are. All publishers of a track say the same of it; where one says nothing, the other is believed. */
+  #learn(properties: readonly KeyValue[]): void {
+    if (this.#server.properties.length > 0 || properties.length === 0) return;
+    // Copied: a view would keep the chunk it was read from for as long as the track lives.
+    this.#server.properties = properties.map(({ type, value }) => ({
+      type,
+      value: value instanceof Uint8Array ? value.slice() : value,
+    }));
+  }
 
   /** The last publisher said that the track is over: so it is for the subscribers. */
   #endWithPublishers(): void {

@@ -132,9 +132,9 @@ export class Relay {
         if (passed) void this.#fetch(passed);
       },
       trackStatus: async (track) => {
-        const { largest } = this.#tracks.get(trackKey(track)) ?? {};
+        const { largest, properties: trackProperties = [] } = this.#tracks.get(trackKey(track)) ?? {};
         return largest
-          ? { largest }
+          ? { largest, trackProperties }
           : { errorCode: requestErrors["does-not-exist"], reason: "nobody watches this track here" };
       },
       publishNamespace: (request) =>

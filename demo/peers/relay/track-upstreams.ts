@@ -12,6 +12,7 @@ import type {
   ObjectSink,
   Subscription,
 } from "../../../src/transport/connection.ts";
+import type { KeyValue } from "../../../src/wire/messages.ts";
 import type { FullTrackName, Location } from "../../../src/wire/names.ts";
 import type { MoqObject, SubgroupHeader } from "../../../src/wire/objects.ts";
 import type { VarInt } from "../../../src/wire/varint.ts";
@@ -49,6 +50,8 @@ export interface TrackUpstreamsOptions {
   readonly lookUp?: (track: FullTrackName, target: LookUpTarget) => () => void;
   /** The newest object that is here already. */
   readonly largest: () => Location | undefined;
+  /** What a publisher says of the track as a whole, before anything of it is served. */
+  readonly properties: (properties: readonly KeyValue[]) => void;
   /** Between these groups, exclusive of the second, everything that exists is here now. */
   readonly caughtUp: (first: Location, until: Location) => void;
   /** Who serves, or may serve soon, is not what it was. */
@@ -129,6 +132,7 @@ export class TrackUpstreams {
   /** A publisher pushes the track with PUBLISH. */
   acceptPublish(source: SourceId, request: IncomingPublish): void {
     this.#options.merger.addSource(source);
+    this.#options.properties(request.trackProperties);
     const subscription = request.accept(this.#sink(source, "subscription", () => this.#pushed.has(source)));
     this.#pushed.set(source, subscription);
     this.#settle();
@@ -177,7 +181,7 @@ export class TrackUpstreams {
     recentGroups: number,
     refused?: () => void,
   ): Upstream {
-    const { track, clock, cacheGroups, largest, merger, caughtUp, ended } = this.#options;
+    const { track, clock, cacheGroups, largest, merger, properties, caughtUp, ended } = this.#options;
     const upstream: Upstream = new Upstream({
       connection,
       track,
@@ -190,6 +194,7 @@ export class TrackUpstreams {
         merger.addSource(source);
         return this.#sink(source, request, () => among.get(source) === upstream && isEstablished(upstream));
       },
+      properties,
       caughtUp,
       changed: () => {
         if (upstream.state === "over" && among.get(source) === upstream) among.delete(source);

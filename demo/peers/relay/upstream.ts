@@ -6,6 +6,7 @@
  */
 import type { Clock } from "../../../src/clock.ts";
 import type { Connection, ObjectSink, Subscription } from "../../../src/transport/connection.ts";
+import type { KeyValue } from "../../../src/wire/messages.ts";
 import type { FullTrackName, Location } from "../../../src/wire/names.ts";
 import { subVarInt } from "../../../src/wire/varint.ts";
 
@@ -34,6 +35,8 @@ export interface UpstreamOptions {
   readonly largest: () => Location | undefined;
   /** Whether another publisher feeds the track meanwhile: then nothing has to wait. */
   readonly isFed: () => boolean;
+  /** What the publisher says of the track as a whole, when it accepts. */
+  readonly properties: (properties: readonly KeyValue[]) => void;
   /** The state changed. */
   readonly changed: () => void;
   /** Between these groups, exclusive of the second, everything that exists is here now. */
@@ -128,6 +131,7 @@ export class Upstream {
       return;
     }
     this.#subscription = subscription;
+    this.#options.properties(subscription.trackProperties);
     void subscription.ended.then((end) => {
       if (this.#subscription !== subscription) return;
       this.#subscription = undefined;
