@@ -79,8 +79,17 @@ class WaitingRequest implements RequestObserver {
     return this.#ended.promise;
   }
 
-  onUpdated(_parameters: Parameters): void {
-    this.#host.handle({ type: "answer-update", stream: this.#stream, parameters: {} });
+  onUpdated({ trackNamespacePrefix }: Parameters): void {
+    const stream = this.#stream;
+    if (trackNamespacePrefix) {
+      // §10.2.14: whoever keeps the list of the old prefix would have to begin anew. The peer can, by asking again.
+      const reason = "ask for that prefix with a request of its own";
+      this.#host.handle({
+        type: "refuse-update",
+        stream,
+        refusal: refusal(requestErrors["not-supported"], reason),
+      });
+    } else this.#host.handle({ type: "answer-update", stream, parameters: {} });
   }
 
   onEnded(_end: RequestEnd): void {
