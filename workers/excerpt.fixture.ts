@@ -11,7 +11,8 @@ import { FakeClock } from "../src/testing/fake-clock.ts";
 import type { Verified } from "../src/trust/types.ts";
 import type { MoqObject } from "../src/wire/objects.ts";
 import type { VarInt } from "../src/wire/varint.ts";
-import type { ExcerptOptions, ReadableTrack } from "./excerpt.ts";
+import type { ExcerptOptions } from "./excerpt.ts";
+import type { ReadableTrack } from "./readable-tracks.ts";
 
 const cutter = new GroupCutter(syntheticClip({ seconds: 16, framesPerSecond: 25 }), { objectMs: 200 });
 

@@ -3,7 +3,7 @@ import type { Clock } from "../src/clock.ts";
 import { subtract, union } from "../src/replay/group-ranges.ts";
 import type { GroupTimeline } from "../src/replay/media-range.ts";
 import type { TimeRange } from "../src/rpc/protocol.ts";
-import { type ReadableRanges, type ReadableTrack, readableRanges, storedRanges } from "./excerpt.ts";
+import { type ReadableRanges, type ReadableTrack, readableRanges, storedRanges } from "./readable-tracks.ts";
 
 /** What relays have is found out by asking them: some forty small questions at first, a few from then on (fetch-floor.ts). They are asked once live media flow, and then this often. */
 const FIRST_ASKED_AFTER_MS = 3000;

@@ -7,8 +7,8 @@ import type { VerifiedCatalog } from "../src/trust/catalog-trust.ts";
 import { utf8Encode } from "../src/utf8.ts";
 import type { Namespace } from "../src/wire/names.ts";
 import type { VarInt } from "../src/wire/varint.ts";
-import { readableRanges } from "./excerpt.ts";
 import type { Playing } from "./playing.ts";
+import { readableRanges } from "./readable-tracks.ts";
 
 /** Groups in one file: a day of one-second groups, some 15 GB at 1.4 Mb/s. A page that asks for more has made a mistake. */
 const MAX_GROUPS = 86_400;
