@@ -1,6 +1,6 @@
-/** The page of the replay benchmark: everything is measured in a worker, in the browser's own database and files. */
+/** The page of the replay benchmark: everything is timed in a worker, in the browser's own database and files. */
 import { wrap } from "comlink";
-import { measureArchive } from "../../src/replay/measure-archive.ts";
+import { type OpenArchive, openArchive } from "../../src/replay/measure-archive.ts";
 import type { ReplayWorker } from "./replay.worker.ts";
 
 const bench = wrap<ReplayWorker>(
@@ -9,11 +9,20 @@ const bench = wrap<ReplayWorker>(
 
 export type ReplayPage = typeof bench;
 
-/** Workers are not told how much of their heap is used; pages are, in Chromium. So the same reads are made once more, here. */
-async function heapAfter(name: string, groups: number, seeks: number): Promise<number | undefined> {
-  return (await measureArchive(name, groups, 1, seeks)).heapMegabytes;
-}
+/** The store as the page itself reads it: the heap of a page can be measured from outside, that of a worker cannot. */
+const heap = {
+  archive: undefined as OpenArchive | undefined,
+  async open(name: string, groups: number): Promise<void> {
+    heap.archive = await openArchive(name, groups);
+  },
+  async read(seeks: number): Promise<void> {
+    await heap.archive?.read(seeks);
+  },
+  async close(): Promise<void> {
+    await heap.archive?.close();
+  },
+};
 
-export type HeapAfter = typeof heapAfter;
+export type HeapPage = typeof heap;
 
-Object.assign(globalThis, { bench, heapAfter });
+Object.assign(globalThis, { bench, heap });

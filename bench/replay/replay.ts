@@ -7,7 +7,7 @@
  */
 import { THREE_DAYS_GROUPS } from "../../src/replay/measure-archive.ts";
 import type { PutMeasure } from "../../src/replay/measure-put.ts";
-import { openBenchPage } from "../support/bench-page.ts";
+import { type BenchPage, openBenchPage } from "../support/bench-page.ts";
 import {
   type BenchCase,
   benchCase,
@@ -17,17 +17,20 @@ import {
   quantile,
   stringFlag,
 } from "../support/report.ts";
-import type { HeapAfter, ReplayPage } from "./page.ts";
+import type { HeapPage, ReplayPage } from "./page.ts";
 
 const ROUNDS = numberFlag("rounds", 7);
 const GROUPS = numberFlag("groups", THREE_DAYS_GROUPS);
+/** The heap is looked at after each of so many stretches of seeks: memory that is flat is the same after each. */
+const HEAP_STRETCHES = 6;
+const HEAP_SEEKS = 500;
 /** A minute: what "empty" means to somebody who has just come. */
 const FEW_GROUPS = 60;
 const SEEKS = 100;
 const START_ROUNDS = 5;
 const EVICTED_GROUPS = Math.min(20_000, Math.floor(GROUPS / 4));
 const BARE = "raw:indexeddb-loop";
-type Global = { readonly bench: ReplayPage; readonly heapAfter: HeapAfter };
+type Global = { readonly bench: ReplayPage; readonly heap: HeapPage };
 
 const cases: BenchCase[] = [];
 const wanted = stringFlag("browser", "all");
@@ -56,14 +59,11 @@ for (const browser of ["chromium", "firefox"] as const) {
         const perSecond = await bench.fill("archive-many", many);
         const empty = await bench.archive("archive-few", few, rounds, seeks);
         const full = await bench.archive("archive-many", many, rounds, seeks);
-        const { heapAfter } = globalThis as unknown as Global;
-        const emptyHeap = await heapAfter("archive-few", few, rounds * seeks);
-        const fullHeap = await heapAfter("archive-many", many, rounds * seeks);
-        return { perSecond, empty, full, emptyHeap, fullHeap };
+        return { perSecond, empty, full };
       },
       [GROUPS, FEW_GROUPS, START_ROUNDS, SEEKS] as const,
     );
-    const { perSecond, empty, full, emptyHeap, fullHeap } = archives;
+    const { perSecond, empty, full } = archives;
     const small = { name: `raw:store-of-${FEW_GROUPS}-groups` };
     cases.push(
       benchCase(`${browser}, ${GROUPS} groups: writing them`, "groups/s", "more", [perSecond]),
@@ -89,13 +89,18 @@ for (const browser of ["chromium", "firefox"] as const) {
         { ...small, samples: [quantile(empty.seekMs, 0.99)] },
       ),
     );
-    if (fullHeap !== undefined && emptyHeap !== undefined)
+    if (browser === "chromium") {
+      note(`${browser}: heap`);
+      const emptyHeap = await heapOver(open, "archive-few", FEW_GROUPS);
+      const fullHeap = await heapOver(open, "archive-many", GROUPS);
+      const name = `${browser}, ${GROUPS} groups: heap, collected, after each ${HEAP_SEEKS} of ${HEAP_STRETCHES * HEAP_SEEKS} seeks`;
       cases.push(
-        benchCase(`${browser}, ${GROUPS} groups: heap after the seeks`, "MB", "less", [fullHeap], {
-          ...small,
-          samples: [emptyHeap],
-        }),
+        benchCase(name, "MB", "less", fullHeap, { ...small, samples: emptyHeap }),
+        benchCase(`${browser}, ${GROUPS} groups: heap grown meanwhile`, "MB", "less", [
+          (fullHeap.at(-1) ?? 0) - (fullHeap[0] ?? 0),
+        ]),
       );
+    }
     note(`${browser}: evicting`);
     const evicted = await page.evaluate(
       ([groups, share]) => (globalThis as unknown as Global).bench.evict("archive-many", groups, share),
@@ -110,6 +115,22 @@ for (const browser of ["chromium", "firefox"] as const) {
   }
 }
 printReport("replay", cases);
+
+/** Used heap in MB of the page while it reads, garbage collected before each look. Only Chromium's debugger tells. */
+async function heapOver({ context, page }: BenchPage, name: string, groups: number): Promise<number[]> {
+  const session = await context.newCDPSession(page);
+  const archive = [name, groups] as const;
+  await page.evaluate(([of, size]) => (globalThis as unknown as Global).heap.open(of, size), archive);
+  const megabytes: number[] = [];
+  for (let stretch = 0; stretch < HEAP_STRETCHES; stretch++) {
+    await page.evaluate((seeks) => (globalThis as unknown as Global).heap.read(seeks), HEAP_SEEKS);
+    await session.send("HeapProfiler.collectGarbage");
+    megabytes.push((await session.send("Runtime.getHeapUsage")).usedSize / 1e6);
+  }
+  await page.evaluate(() => (globalThis as unknown as Global).heap.close());
+  await session.detach();
+  return megabytes;
+}
 
 function writing(name: string, measured: PutMeasure): BenchCase[] {
   const { store, bare, files, bareFile, putMs } = measured;

@@ -25,8 +25,6 @@ export interface ArchiveMeasure {
   readonly startMs: readonly number[];
   /** From the wish for a group, chosen at random, to its first checked bytes. */
   readonly seekMs: readonly number[];
-  /** What of the heap is used after the reads, in MB; undefined where the browser does not say. */
-  readonly heapMegabytes: number | undefined;
 }
 
 const digest = new Uint8Array(32);
@@ -76,6 +74,36 @@ export async function fillArchive(databaseName: string, groups: number): Promise
   return groups / seconds;
 }
 
+/** A store that is open and knows what it has. */
+export interface OpenArchive {
+  /** Reads groups at random; resolves with how long each took to its first checked bytes, in ms. */
+  read(seeks: number): Promise<readonly number[]>;
+  close(): Promise<void>;
+}
+
+/** Throws RangeError when it has not as many groups, or when one that is read is not whole. */
+export async function openArchive(databaseName: string, groups: number): Promise<OpenArchive> {
+  const { store } = await open(databaseName);
+  const [range] = await store.ranges(TRACK);
+  if (range === undefined || Number(range.last) - Number(range.first) + 1 !== groups)
+    throw new RangeError(`the store does not have its ${groups} groups`);
+  return {
+    async read(seeks) {
+      const seekMs: number[] = [];
+      for (let seek = 0; seek < seeks; seek++) {
+        const group = Math.floor(Math.random() * groups);
+        const wished = performance.now();
+        const stored = await store.group(TRACK, group);
+        seekMs.push(performance.now() - wished);
+        if (stored?.objects.length !== OBJECTS || !stored.complete)
+          throw new RangeError(`group ${group} is not whole`);
+      }
+      return seekMs;
+    },
+    close: () => store.close(),
+  };
+}
+
 /** Opens it `rounds` times and reads `seeks` groups of it at random each time. */
 export async function measureArchive(
   databaseName: string,
@@ -85,31 +113,14 @@ export async function measureArchive(
 ): Promise<ArchiveMeasure> {
   const startMs: number[] = [];
   const seekMs: number[] = [];
-  let heapMegabytes: number | undefined;
   for (let round = 0; round < rounds; round++) {
     const opened = performance.now();
-    const { store } = await open(databaseName);
-    const [range] = await store.ranges(TRACK);
+    const archive = await openArchive(databaseName, groups);
     startMs.push(performance.now() - opened);
-    if (range === undefined || Number(range.last) - Number(range.first) + 1 !== groups)
-      throw new RangeError(`the store does not have its ${groups} groups`);
-    for (let seek = 0; seek < seeks; seek++) {
-      const group = Math.floor(Math.random() * groups);
-      const wished = performance.now();
-      const stored = await store.group(TRACK, group);
-      seekMs.push(performance.now() - wished);
-      if (stored?.objects.length !== OBJECTS || !stored.complete)
-        throw new RangeError(`group ${group} is not whole`);
-    }
-    heapMegabytes = heap();
-    await store.close();
+    seekMs.push(...(await archive.read(seeks)));
+    await archive.close();
   }
-  return { groups, startMs, seekMs, heapMegabytes };
-}
-
-function heap(): number | undefined {
-  const { memory } = performance as { readonly memory?: { readonly usedJSHeapSize: number } };
-  return memory && memory.usedJSHeapSize / 1e6;
+  return { groups, startMs, seekMs };
 }
 
 export interface EvictionMeasure {
