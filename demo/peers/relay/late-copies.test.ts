@@ -77,3 +77,18 @@ it("splits no subgroup over two streams, however late the rest of it comes: it i
   await within(clock, viewer.fetch(0, 0));
   expect(viewer.fetched.slice(-OBJECTS)).toEqual(names(0, OBJECTS));
 });
+
+it("keeps for FETCH what comes too late to be sent live, when whoever brought it is gone, too", async () => {
+  const { clock, a, b, viewer } = await twoPublishers();
+  await air(clock, [a], 0, 2);
+  await air(clock, [a], OBJECTS, (LEDGER_WINDOW_GROUPS + 2) * OBJECTS);
+  await air(clock, [b], 0, OBJECTS);
+  const live = [...names(0, 2), ...names(OBJECTS, (LEDGER_WINDOW_GROUPS + 2) * OBJECTS)];
+  expect(viewer.seen).toEqual(live);
+  a.lose();
+  b.lose();
+  await quiet(clock);
+  await within(clock, viewer.fetch(0, 1));
+  expect(viewer.fetched).toEqual(names(0, 2 * OBJECTS));
+  expect(viewer.live).toEqual(live);
+});

@@ -95,10 +95,11 @@ export class RelayTrack {
       ended: () => this.#endWithPublishers(),
     });
     this.#merger.on("delivered", ({ object }) => {
-      options.onObject();
-      this.#server.publish(object, this.#upstreams.flagsOf(object));
+      this.#take(object);
       this.#kept?.added(object.group);
     });
+    // Too late for subscribers, but not for who fetches. Files keep what they have of the group: the cache may have given it up, and the rest is no replacement.
+    this.#merger.on("repair", ({ object }) => this.#take(object));
     this.#merger.on("subgroupEnd", (end) => {
       this.#server.endSubgroup(end.group, end.subgroup ?? 0, {
         clean: end.complete,
@@ -246,6 +247,11 @@ export class RelayTrack {
   }
 
   // ---- what of it is here ----
+
+  #take(object: MoqObject): void {
+    this.#options.onObject();
+    this.#server.publish(object, this.#upstreams.flagsOf(object));
+  }
 
   /** §9.6: they are passed on as they are. All publishers of a track say the same of it; where one says nothing, the other is believed. */
   #learn(properties: readonly KeyValue[]): void {
