@@ -78,15 +78,17 @@ function fromAddress(params: URLSearchParams): DemoConfig | undefined {
   };
 }
 
-/** What the address bar says of storing: `replay=off`, or any of `backfill=24h&store=opfs&source=URL`. */
+/** What the address bar says of storing: `replay=off`, or any of `backfill=24h&store=opfs&source=URL&maxBytes=5000000`. */
 function replayFromAddress(params: URLSearchParams): PlayerOptions["replay"] {
   if (params.get("replay") === "off") return false;
   const backfill = params.get("backfill");
   const source = params.get("source");
+  const maxBytes = params.get("maxBytes");
   return {
     ...(backfill !== null && { backfill }),
     ...(params.get("store") === "opfs" && { store: "opfs" as const }),
     ...(source !== null && { source }),
+    ...(maxBytes !== null && { maxBytes: Number(maxBytes) }),
   };
 }
 

@@ -105,6 +105,58 @@ test.describe("the store", { tag: "@store" }, () => {
     expectOnlySignedMedia((await demo.probed()).media, truth);
   });
 
+  test("spares what the viewer keeps, in the next visit too, while all around it goes", async ({
+    cluster,
+    demo,
+    page,
+    truth,
+  }) => {
+    test.setTimeout(150_000);
+    // Some 20 s of this broadcast.
+    const query = { maxBytes: "3000000" };
+    await demo.play({ query });
+    await waitForStored(demo, 8000);
+    const kept = await page.evaluate(() => {
+      const { player } = globalThis;
+      const startMs = player.stats?.stored[0]?.startMs ?? 0;
+      return player.keep([{ startMs: startMs + 1000, endMs: startMs + 4000 }]);
+    });
+    expect(kept).toHaveLength(1);
+    const [{ startMs, endMs } = { startMs: 0, endMs: 0 }] = kept;
+    expect(endMs - startMs).toBe(3000);
+
+    await page.reload();
+    await demo.waitForState("live");
+    await demo.waitForProgress(0.5);
+    await expect.poll(async () => (await demo.stats()).kept, { timeout: 20_000 }).toEqual(kept);
+    // What was stored beside it, before and after, has been pushed out by what came since.
+    await expect
+      .poll(async () => (await demo.stats()).stored.map((range) => range.startMs), { timeout: 60_000 })
+      .toEqual([startMs, expect.any(Number)]);
+    const [first, second] = (await demo.stats()).stored;
+    expect(first).toEqual({ startMs, endMs });
+    expect(second?.startMs).toBeGreaterThan(endMs);
+
+    await page.evaluate((mediaMs) => globalThis.player.seekTo(mediaMs), startMs + 200);
+    await demo.waitForState("rewound");
+    await demo.waitForProgress(1);
+
+    // With nobody to ask, what can be sought has a hole, and who goes there comes out behind it.
+    await demo.open({ query: { ...addressOf(cluster, { objects: NOBODY, manifests: NOBODY }), ...query } });
+    await demo.waitForState("offline", 40_000);
+    await expect.poll(() => page.evaluate(() => globalThis.player.seekable.length)).toBe(2);
+    const inHole = await page.evaluate(async () => {
+      const [before, behind] = globalThis.player.seekable;
+      const outcome = await globalThis.player.seekTo((before?.endMs ?? 0) + 500);
+      return { before, behind, ...outcome };
+    });
+    expect(inHole.before).toEqual({ startMs, endMs });
+    expect(inHole).toMatchObject({ clamped: true, positionMs: inHole.behind?.startMs });
+    await page.evaluate((mediaMs) => globalThis.player.seekTo(mediaMs), startMs + 200);
+    await demo.waitForProgress(1);
+    expectOnlySignedMedia((await demo.probed()).media, truth);
+  });
+
   test("cleared away under a viewer costs them their past and nothing else", async ({
     cluster,
     demo,
