@@ -118,7 +118,10 @@ test.describe("several origins of one track", { tag: "@merge" }, () => {
       await on.act({ do: "arrived", at: "r", objects: (group + 1) * OBJECTS });
     }
     // To the relay, and by way of another one to the client, which has no cache.
-    for (let group = 0; group < 41; group++) await on.air(["b", "b at s"], group);
+    for (let group = 0; group < 41; group++) {
+      await on.air(["b", "b at s"], group);
+      await on.act({ do: "arrived", at: "s", objects: (group + 1) * OBJECTS });
+    }
     expectOnce(await received(blank, 2 * 41 * OBJECTS), 2, groups(0, 40));
   });
 
