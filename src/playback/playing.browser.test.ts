@@ -25,6 +25,8 @@ interface Behaviour {
   readonly live?: boolean;
   readonly startGroup?: number;
   readonly stopAfterMs?: number;
+  /** The last objects, and word of the end, come this much late. */
+  readonly endLateMs?: number;
   readonly instead?: Feed;
 }
 
@@ -64,7 +66,15 @@ async function broadcast(
   behaviour: Behaviour,
   signal: AbortSignal,
 ): Promise<void> {
-  const { objectMs = 200, lose = [], stored = 0, live = true, startGroup = 500_000, stopAfterMs } = behaviour;
+  const {
+    objectMs = 200,
+    lose = [],
+    stored = 0,
+    live = true,
+    startGroup = 500_000,
+    stopAfterMs,
+    endLateMs = 0,
+  } = behaviour;
   const send = (feed: Feed): void => {
     if (!signal.aborted) channel.postMessage(feed);
   };
@@ -107,6 +117,7 @@ async function broadcast(
     signal,
     ...(stopAfterMs && { stopAfterMs }),
   });
+  const late: FedObject[] = [];
   for await (const cut of schedule) {
     const isLost = lose.some((item) => {
       const [track, group, first] = item.split(":");
@@ -114,9 +125,14 @@ async function broadcast(
         track === cut.trackName && Number(group) === cut.group - startGroup && cut.objectId >= Number(first)
       );
     });
-    if (isLost) send({ type: "lost", track: cut.trackName, group: cut.group });
+    const isLate =
+      endLateMs > 0 && (cut.group - startGroup) * 1000 + (cut.objectId + 1) * objectMs >= (stopAfterMs ?? 0);
+    if (isLate) late.push(object(cut.trackName, cut.group, cut));
+    else if (isLost) send({ type: "lost", track: cut.trackName, group: cut.group });
     else send({ type: "object", object: object(cut.trackName, cut.group, cut) });
   }
+  await new Promise((resolve) => setTimeout(resolve, endLateMs));
+  for (const last of late) send({ type: "object", object: last });
   send({ type: "end" });
 }
 
@@ -391,6 +407,16 @@ describe("what ends a player", () => {
     "a broadcast that ends plays to its end",
     async () => {
       const { video, player } = play({ objectMs: 200, stopAfterMs: 3000 });
+      await untilEnded(video);
+      expect(player.state).toBe("ended");
+    },
+    PATIENCE_MS,
+  );
+
+  test(
+    "a broadcast whose last media come late, when the picture waits for them, plays to its end",
+    async () => {
+      const { video, player } = play({ objectMs: 200, stopAfterMs: 3000, endLateMs: 2000 });
       await untilEnded(video);
       expect(player.state).toBe("ended");
     },
