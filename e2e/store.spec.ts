@@ -144,7 +144,8 @@ test.describe("the store", { tag: "@store" }, () => {
     // With nobody to ask, what can be sought has a hole, and who goes there comes out behind it.
     await demo.open({ query: { ...addressOf(cluster, { objects: NOBODY, manifests: NOBODY }), ...query } });
     await demo.waitForState("offline", 40_000);
-    await expect.poll(() => page.evaluate(() => globalThis.player.seekable.length)).toBe(2);
+    // What was held for the picture while it was back there may have left a further hole behind it.
+    await expect.poll(() => page.evaluate(() => globalThis.player.seekable.length)).toBeGreaterThanOrEqual(2);
     const inHole = await page.evaluate(async () => {
       const [before, behind] = globalThis.player.seekable;
       const outcome = await globalThis.player.seekTo((before?.endMs ?? 0) + 500);
